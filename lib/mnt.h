@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Mounts by descriptor: fsopen, fsmount, open_tree, move_mount, mount_setattr (mount(2) API of
+ * Linux 5.2 to 5.12). */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+/* key and value; value NULL is a flag option. */
+struct mnt_option {
+	const char *key;
+	const char *value;
+};
+
+/* A new detached mount of a file system; attr: MOUNT_ATTR_*. */
+int mnt_new(const char *fstype, const char *source, const struct mnt_option *options, size_t count,
+	    uint64_t attr, int *ret_fd, struct err *e);
+
+/* A detached copy of the mount at path below dirfd ("" and AT_EMPTY_PATH semantics: dirfd itself);
+ * recursive on demand. */
+int mnt_clone(int dirfd, const char *path, int recursive, int *ret_fd, struct err *e);
+
+/* Puts a detached mount onto the O_PATH descriptor target. */
+int mnt_attach(int mount, int target, struct err *e);
+
+/* Changes attributes (MOUNT_ATTR_*) and propagation (MS_SHARED etc., 0 to keep) of the mount at fd.
+ */
+int mnt_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, int recursive,
+	    struct err *e);

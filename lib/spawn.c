@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/spawn.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+
+/* a child reports the failed step and its errno through the exec pipe */
+struct spawn_failure {
+	int code;
+	char step[28];
+};
+
+static void __attribute__((noreturn)) spawn_fail(int report, const char *step)
+{
+	struct spawn_failure f = { .code = errno };
+
+	strncpy(f.step, step, sizeof(f.step) - 1);
+	(void)!write(report, &f, sizeof(f));
+	_exit(127);
+}
+
+static void spawn_reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		sigaction(s, &sa, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Two rounds, so that no number is overwritten before it was moved. */
+static void spawn_place_fds(const struct spawn *s, int report)
+{
+	int high[SPAWN_FDS];
+	size_t n = s->nfds < 3 ? 3 : s->nfds;
+
+	for (size_t i = 0; i < n; i++) {
+		int fd = i < s->nfds ? s->fds[i] : -1;
+
+		if (fd < 0)
+			fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		high[i] = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_FDS + 1);
+		if (high[i] < 0)
+			spawn_fail(report, "place descriptors");
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (dup2(high[i], (int)i) < 0)
+			spawn_fail(report, "place descriptors");
+	}
+}
+
+static void spawn_drop(const struct spawn *s, int report)
+{
+	if (setgroups(0, NULL) < 0)
+		spawn_fail(report, "drop groups");
+	if (setresgid(s->gid, s->gid, s->gid) < 0 || setresuid(s->uid, s->uid, s->uid) < 0)
+		spawn_fail(report, "change user");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		spawn_fail(report, "set no_new_privs");
+}
+
+static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int report, pid_t parent)
+{
+	const char *const empty[] = { NULL };
+	int mine;
+
+	spawn_reset_signals();
+	mine = fcntl(report, F_DUPFD_CLOEXEC, SPAWN_FDS * 2 + 2);
+	if (mine < 0)
+		spawn_fail(report, "place descriptors");
+	spawn_place_fds(s, mine);
+	/* 3.. may hold listed descriptors; the report pipe goes right behind them */
+	report = (int)(s->nfds < 3 ? 3 : s->nfds);
+	if (dup3(mine, report, O_CLOEXEC) < 0)
+		spawn_fail(mine, "place descriptors");
+	fd_close_from(report + 1);
+	if (s->parent_death) {
+		prctl(PR_SET_PDEATHSIG, s->parent_death);
+		if (!(s->flags & CLONE_NEWPID) && getppid() != parent)
+			_exit(127);
+	}
+	if (chdir(s->cwd ?: "/") < 0)
+		spawn_fail(report, "change folder");
+	if (s->uid)
+		spawn_drop(s, report);
+	if (!s->path) {
+		close(report);
+		_exit(s->run(s->arg));
+	}
+	execve(s->path, (char *const *)(uintptr_t)s->argv,
+	       (char *const *)(uintptr_t)(s->envp ?: empty));
+	spawn_fail(report, "exec");
+}
+
+int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
+{
+	const char *name = s->path ?: "worker";
+	struct spawn_failure f = { 0 };
+	int pipe_fds[2];
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | s->flags,
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t parent = getpid();
+	pid_t pid;
+	ssize_t n;
+
+	if (s->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)s->cgroup;
+	}
+	if (fd_pipe(pipe_fds, 0, e) < 0)
+		return err_wrap(e, "start %s", name);
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0) {
+		close(pipe_fds[0]);
+		spawn_child(s, pipe_fds[1], parent);
+	}
+	close(pipe_fds[1]);
+	if (pid < 0) {
+		close(pipe_fds[0]);
+		return err_set(e, errno, "start %s: clone", name);
+	}
+	do {
+		n = read(pipe_fds[0], &f, sizeof(f));
+	} while (n < 0 && errno == EINTR);
+	close(pipe_fds[0]);
+	if (n == sizeof(f)) {
+		waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){ 0 }, WEXITED);
+		close(pidfd);
+		return err_set(e, f.code > 0 ? f.code : EIO, "start %s: %.28s", name, f.step);
+	}
+	if (ret_pid)
+		*ret_pid = pid;
+	if (ret_pidfd)
+		*ret_pidfd = pidfd;
+	else
+		close(pidfd);
+	return 0;
+}
+
+int spawn_wait(int pidfd, int *ret_status, struct err *e)
+{
+	siginfo_t info = { 0 };
+	int r;
+
+	do {
+		r = waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_set(e, errno, "wait for child");
+	*ret_status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+	return 0;
+}

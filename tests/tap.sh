@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Sourced by every shell test: TAP lines, a private work folder, deadlines.
+#
+#	. "$(dirname "$0")/../tap.sh"
+#	ok NAME COMMAND...       passes when COMMAND exits 0
+#	is NAME GOT WANTED       passes when the texts are equal
+#	like NAME TEXT REGEX     passes when TEXT matches (extended regex)
+#	skip NAME REASON         a named skip
+#	skip_all REASON          the whole script, e.g. a peer is missing
+#	wait_for SECONDS CMD...  polls CMD until it succeeds; 1 at the deadline
+#	at_exit COMMAND          runs COMMAND at the end, newest first
+#	done_testing             last line
+#
+# $TOP is the source tree, $BUILD the build tree, $WORK a folder removed at
+# the end. Tests run as root with nothing of the user's environment needed.
+set -u
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${BUILD:-$TOP/build/gcc}
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/berth-test.XXXXXX")
+tap_n=0
+tap_failed=0
+tap_cleanup=()
+
+at_exit()
+{
+	tap_cleanup=("$1" "${tap_cleanup[@]}")
+}
+
+tap_end()
+{
+	local c
+	for c in "${tap_cleanup[@]}"; do
+		eval "$c"
+	done
+	rm -rf --one-file-system "$WORK"
+}
+trap tap_end EXIT
+trap 'exit 143' TERM INT
+
+tap_pass()
+{
+	tap_n=$((tap_n + 1))
+	echo "ok $tap_n - $1"
+}
+
+tap_fail()
+{
+	tap_n=$((tap_n + 1))
+	tap_failed=$((tap_failed + 1))
+	echo "not ok $tap_n - $1"
+}
+
+ok()
+{
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		tap_pass "$name"
+	else
+		tap_fail "$name"
+		printf '# %s\n' "failed: $*"
+		printf '%s\n' "$out" | tail -n 30 | sed 's/^/#   /'
+		return 1
+	fi
+}
+
+is()
+{
+	if [ "$2" = "$3" ]; then
+		tap_pass "$1"
+	else
+		tap_fail "$1"
+		printf '# got:    %s\n# wanted: %s\n' "$2" "$3"
+		return 1
+	fi
+}
+
+like()
+{
+	if [[ $2 =~ $3 ]]; then
+		tap_pass "$1"
+	else
+		tap_fail "$1"
+		printf '# got:    %s\n# wanted: /%s/\n' "$2" "$3"
+		return 1
+	fi
+}
+
+skip()
+{
+	tap_n=$((tap_n + 1))
+	echo "ok $tap_n - $1 # SKIP $2"
+}
+
+skip_all()
+{
+	skip "$(basename "$0")" "$1"
+	done_testing
+}
+
+wait_for()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -ge $end ] && return 1
+		sleep 0.05
+	done
+}
+
+done_testing()
+{
+	echo "1..$tap_n"
+	[ $tap_failed -eq 0 ]
+	exit
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "test.h"
+
+#include <string.h>
+
+#include "lib/json.h"
+#include "lib/json_out.h"
+
+static int parse(const char *text, struct json **ret, struct err *e)
+{
+	return json_parse(text, strlen(text), ret, e);
+}
+
+static void typed_members_are_read(void **state)
+{
+	auto_json *root = NULL;
+	struct err e = { 0 };
+	const char *text = "unset";
+	uint64_t n = 0;
+	bool b = false;
+	auto_free const char **texts = NULL;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(parse("{\"a\":\"x\",\"n\":18446744073709551615,\"b\":true,\"z\":null,"
+			       "\"l\":[\"p\",\"q\"]}",
+			       &root, &e),
+			 0);
+	assert_int_equal(json_get_text(root, "a", &text, &e), 1);
+	assert_string_equal(text, "x");
+	assert_int_equal(json_get_text(root, "z", &text, &e), 0);
+	assert_int_equal(json_get_text(root, "none", &text, &e), 0);
+	assert_string_equal(text, "x");
+	assert_int_equal(json_get_u64(root, "n", &n, &e), 1);
+	assert_true(n == UINT64_MAX);
+	assert_int_equal(json_get_bool(root, "b", &b, &e), 1);
+	assert_true(b);
+	assert_int_equal(json_get_texts(root, "l", &texts, &count, &e), 1);
+	assert_int_equal(count, 2);
+	assert_string_equal(texts[1], "q");
+	assert_null(texts[2]);
+	assert_int_equal(json_get_u64(root, "a", &n, &e), -EINVAL);
+	assert_string_equal(e.msg, "a: not a number");
+}
+
+static void what_is_no_json_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",    "{",	      "{\"a\":1,}", "[1 2]",	"{\"a\":1,\"a\":2}",
+		"nul", "\"\\u0000\"", "{} {}",	    "\"\xff\"", "{\"a\" 1}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct json *root = NULL;
+		struct err e = { 0 };
+
+		assert_true(parse(bad[i], &root, &e) < 0);
+		assert_true(e.code > 0 && e.msg[0]);
+		assert_null(root);
+	}
+}
+
+static void depth_is_limited(void **state)
+{
+	char deep[400];
+	struct json *root = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	memset(deep, '[', 200);
+	memset(deep + 200, ']', 200);
+	assert_int_equal(json_parse(deep, sizeof(deep), &root, &e), -E2BIG);
+	assert_int_equal(json_parse(deep + 200 - 64, 128, &root, &e), 0);
+	json_free(root);
+}
+
+static void writing_and_reading_agree(void **state)
+{
+	auto_json_out o = { 0 };
+	auto_json *root = NULL;
+	auto_json_out again = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	json_out_object(&o, NULL);
+	json_out_text(&o, "quote", "a\"b\\c\n\x01\xc3\xa4");
+	json_out_array(&o, "list");
+	json_out_int(&o, NULL, -5);
+	json_out_bool(&o, NULL, false);
+	json_out_text(&o, NULL, NULL);
+	json_out_end(&o);
+	json_out_uint(&o, "n", 7);
+	json_out_end(&o);
+	assert_string_equal(o.s.text, "{\"quote\":\"a\\\"b\\\\c\\u000a\\u0001\xc3\xa4\","
+				      "\"list\":[-5,false,null],\"n\":7}");
+	assert_int_equal(json_parse(o.s.text, o.s.len, &root, &e), 0);
+	json_out_json(&again, NULL, root);
+	assert_string_equal(again.s.text, o.s.text);
+}
+
+static void bytes_that_are_no_utf8_become_the_replacement(void **state)
+{
+	auto_json_out o = { 0 };
+
+	(void)state;
+	json_out_text(&o, NULL, "a\xff\xc0\x80\xed\xa0\x80z");
+	assert_string_equal(o.s.text, "\"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+				      "\xef\xbf\xbd\xef\xbf\xbdz\"");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(typed_members_are_read),
+	cmocka_unit_test(what_is_no_json_is_refused),
+	cmocka_unit_test(depth_is_limited),
+	cmocka_unit_test(writing_and_reading_agree),
+	cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement),
+};
+
+TEST_MAIN(tests)

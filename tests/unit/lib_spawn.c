@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "test.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/mem.h"
+#include "lib/spawn.h"
+
+/* the output of a shell command given descriptors 0 to 3 */
+static char *shell(const char *command, int extra)
+{
+	const char *argv[] = { "sh", "-c", command, NULL };
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	char *text;
+	int pidfd, status;
+	int out[2];
+
+	assert_int_equal(fd_pipe(out, 0, &e), 0);
+	s.path = "/bin/sh";
+	s.argv = argv;
+	s.fds[1] = out[1];
+	s.fds[3] = extra;
+	s.nfds = extra >= 0 ? 4 : 3;
+	assert_int_equal(spawn(&s, NULL, &pidfd, &e), 0);
+	close(out[1]);
+	assert_int_equal(fd_read_all(out[0], 65536, &text, NULL, &e), 0);
+	close(out[0]);
+	assert_int_equal(spawn_wait(pidfd, &status, &e), 0);
+	close(pidfd);
+	assert_int_equal(status, 0);
+	return text;
+}
+
+static void a_child_has_its_descriptors_and_no_others(void **state)
+{
+	auto_free char *text = NULL;
+	auto_fd int extra = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	/* a descriptor that somebody forgot to mark */
+	int leaked = fcntl(extra, F_DUPFD, 3);
+
+	(void)state;
+	text = shell("for f in /proc/self/fd/[0-9]*; do echo ${f##*/}; done; readlink "
+		     "/proc/$$/fd/3",
+		     extra);
+	assert_non_null(strstr(text, "3\n"));
+	assert_non_null(strstr(text, "/dev/zero"));
+	assert_null(strstr(text, "5\n"));
+	close(leaked);
+}
+
+static void a_missing_program_is_named(void **state)
+{
+	const char *argv[] = { "x", NULL };
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+
+	(void)state;
+	s.path = "/no/such/program";
+	s.argv = argv;
+	assert_int_equal(spawn(&s, NULL, NULL, &e), -ENOENT);
+	assert_string_equal(e.msg, "start /no/such/program: exec");
+}
+
+static int worker(void *arg)
+{
+	return *(int *)arg;
+}
+
+static void a_worker_without_a_program_returns_its_code(void **state)
+{
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	int code = 42, status, pidfd;
+
+	(void)state;
+	s.run = worker;
+	s.arg = &code;
+	assert_int_equal(spawn(&s, NULL, &pidfd, &e), 0);
+	assert_int_equal(spawn_wait(pidfd, &status, &e), 0);
+	assert_int_equal(status, 42);
+	close(pidfd);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_child_has_its_descriptors_and_no_others),
+	cmocka_unit_test(a_missing_program_is_named),
+	cmocka_unit_test(a_worker_without_a_program_returns_its_code),
+};
+
+TEST_MAIN(tests)
