@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cgroup v2 folders by descriptor. Paths are relative to a folder's
+ * descriptor (a leading "/" is ignored); "..", links and other file systems
+ * are refused.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+
+/* The cgroup v2 mount; NULL: /sys/fs/cgroup. -ENOTSUP when something else is there. */
+int cgroup_open_root(const char *path, int *ret_fd, struct err *e);
+
+int cgroup_open(int root, const char *path, int *ret_fd, struct err *e);
+
+/*
+ * Makes the folder and its missing parents, with every controller the root
+ * offers enabled on the way down. ret_made (may be NULL): how many folders,
+ * counted from the last one up, did not exist before.
+ */
+int cgroup_create(int root, const char *path, int *ret_fd, int *ret_made, struct err *e);
+
+/* Enables in dir, for its children, what its cgroup.controllers offers. */
+int cgroup_enable(int dir, struct err *e);
+
+/* SIGKILL for every process below dir, at once (5.14). */
+int cgroup_kill(int dir, struct err *e);
+
+/* Signals each process below dir; a process born meanwhile is signalled too. Returns 0 when none
+ * was found. */
+int cgroup_signal(int dir, int signal, struct err *e);
+
+/* Freezes or thaws and waits until it is so. */
+int cgroup_freeze(int dir, bool frozen, int timeout_ms, struct err *e);
+/* -1 when the state cannot be read: the asked state, not the reached one. */
+int cgroup_is_frozen(int dir, bool *ret, struct err *e);
+
+/* Whether a live process is in dir or below. */
+int cgroup_populated(int dir, bool *ret, struct err *e);
+/* -EBUSY when it is still populated at the deadline. */
+int cgroup_wait_empty(int dir, int timeout_ms, struct err *e);
+
+/* Moves a process (0: the caller). */
+int cgroup_move(int dir, pid_t pid, struct err *e);
+
+/* Pids of dir and everything below; the caller frees. */
+int cgroup_procs(int dir, pid_t **ret, size_t *ret_count, struct err *e);
+
+/* Removes the empty folder with what is below; absent is fine. */
+int cgroup_remove(int root, const char *path, struct err *e);
+/* Removes up to count folders from path upwards; stops silently at the first that is in use. */
+void cgroup_remove_made(int root, const char *path, int count);
+
+/* The path of a process in the cgroup v2 hierarchy, from /proc/PID/cgroup; the caller frees. */
+int cgroup_of(pid_t pid, char **ret, struct err *e);

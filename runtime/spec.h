@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * config.json of the OCI runtime-spec, checked and in C types. Strings point
+ * into the JSON tree, which the spec owns. What is not implemented is refused
+ * by the name of its field; what the spec says to ignore is ignored.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+#include "lib/json.h"
+
+#define SPEC_TEXT_MAX (8u << 20) /* bytes of config.json */
+#define SPEC_MOUNTS_MAX 4096
+#define SPEC_ARGS_MAX 65536
+#define SPEC_GROUPS_MAX 65536
+#define SPEC_RLIMITS_MAX 16
+#define SPEC_MAPS_MAX 340 /* lines of a uid_map */
+#define SPEC_VERSION "1.3.0" /* newest runtime-spec we know */
+
+/* The five sets, a bit a capability. */
+struct spec_caps {
+	uint64_t bounding;
+	uint64_t effective;
+	uint64_t inheritable;
+	uint64_t permitted;
+	uint64_t ambient;
+};
+
+struct spec_rlimit {
+	int resource; /* RLIMIT_* */
+	struct rlimit value;
+};
+
+/* The process object: the container's own or an exec's. */
+struct spec_process {
+	struct json *json; /* owned; NULL inside a struct spec */
+	bool terminal;
+	unsigned short rows, columns; /* 0: not given */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* owned */
+	size_t group_count;
+	mode_t umask;
+	const char **args; /* owned vector, NULL at the end */
+	size_t arg_count;
+	const char **env; /* owned vector */
+	size_t env_count;
+	const char *cwd;
+	bool has_caps; /* false: no capabilities member, which means none at all */
+	struct spec_caps caps;
+	struct spec_rlimit rlimits[SPEC_RLIMITS_MAX];
+	size_t rlimit_count;
+	bool no_new_privileges;
+	bool has_oom_score_adj;
+	int oom_score_adj;
+	const char *apparmor; /* NULL: none */
+	const char *selinux; /* NULL: none */
+};
+
+enum spec_ns {
+	SPEC_NS_USER, /* in the order in which they are joined */
+	SPEC_NS_IPC,
+	SPEC_NS_UTS,
+	SPEC_NS_NET,
+	SPEC_NS_PID,
+	SPEC_NS_CGROUP,
+	SPEC_NS_MOUNT,
+	SPEC_NS_COUNT,
+};
+
+struct spec_namespace {
+	bool given;
+	const char *path; /* NULL: a new one */
+};
+
+/* A mount's option words, sorted out. */
+struct spec_mount {
+	const char *destination; /* absolute, inside the rootfs */
+	const char *type; /* "" for a bind mount without one */
+	const char *source; /* NULL: none */
+	bool bind, recursive_bind;
+	unsigned long flags; /* MS_* for mount(2), without MS_BIND and MS_REC */
+	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* of the mount alone */
+	uint64_t rec_set, rec_clear; /* MOUNT_ATTR_* of the whole tree (rro and so on) */
+	unsigned long propagation; /* MS_SHARED and so on; 0: not given */
+	bool propagation_recursive;
+	bool copy_up;
+	char *data; /* owned; the words for the file system, with commas; NULL: none */
+};
+
+struct spec_map {
+	uint32_t inside, outside, size;
+};
+
+struct spec_device {
+	const char *path;
+	char type; /* 'c', 'b', 'p' */
+	unsigned int major, minor;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+struct spec_hook {
+	const char *path;
+	const char **args; /* owned vector; NULL: the path alone */
+	const char **env; /* owned vector; NULL: empty */
+	int timeout_s; /* 0: the engine's own limit */
+};
+
+enum spec_hook_kind {
+	SPEC_PRESTART,
+	SPEC_CREATE_RUNTIME,
+	SPEC_CREATE_CONTAINER,
+	SPEC_START_CONTAINER,
+	SPEC_POSTSTART,
+	SPEC_POSTSTOP,
+	SPEC_HOOK_KINDS,
+};
+
+struct spec_hooks {
+	struct spec_hook *rows; /* owned */
+	size_t count;
+};
+
+struct spec {
+	struct json *json; /* owned */
+	const char *version;
+	const char *hostname; /* NULL: none */
+	const char *domainname;
+	const char *root_path; /* as written: relative to the bundle, or absolute */
+	bool root_readonly;
+	bool has_process;
+	struct spec_process process;
+	struct spec_mount *mounts; /* owned */
+	size_t mount_count;
+	struct spec_hooks hooks[SPEC_HOOK_KINDS];
+	const struct json *annotations; /* object or NULL */
+	struct spec_namespace ns[SPEC_NS_COUNT];
+	struct spec_map *uid_maps, *gid_maps; /* owned */
+	size_t uid_map_count, gid_map_count;
+	struct spec_device *devices; /* owned */
+	size_t device_count;
+	const char *cgroups_path; /* NULL: none given */
+	const struct json *resources; /* object or NULL: cgroups/limits.h reads it */
+	const struct json *seccomp; /* object or NULL: runtime/seccomp.h reads it */
+	const struct json *sysctl; /* object of texts or NULL */
+	const char **masked, **readonly; /* owned vectors; NULL: none */
+	unsigned long root_propagation; /* MS_SHARED and so on, with MS_REC; 0: not given */
+	bool has_personality;
+	unsigned long personality;
+};
+
+/* Reads and checks config.json of the bundle. */
+int spec_load(int bundle, struct spec *ret, struct err *e);
+int spec_parse(const char *text, size_t len, struct spec *ret, struct err *e);
+void spec_done(struct spec *s);
+#define auto_spec __attribute__((cleanup(spec_done))) struct spec
+
+/* A process object alone: of an exec. */
+int spec_process_parse(const char *text, size_t len, struct spec_process *ret, struct err *e);
+/* From a node of a tree that outlives *ret. */
+int spec_process_read(const struct json *node, struct spec_process *ret, struct err *e);
+void spec_process_done(struct spec_process *p);
+#define auto_spec_process __attribute__((cleanup(spec_process_done))) struct spec_process
