@@ -16,24 +16,30 @@ enum proto_answer {
 
 /*
  * crid (client) to a pod's shim (server), on /run/berth/pods/ID/shim.sock.
- * Many clients may be connected; events go to all of them. "ctr" and "exec"
- * are ids of 64 hex digits. Times are Unix time in nanoseconds.
+ * Many clients may be connected; events go to all that said hello; a client
+ * that does not take them is disconnected. "ctr" and "exec" are ids of 64 hex
+ * digits. Times are Unix time in nanoseconds. The protocol is frozen: another
+ * version, an unknown request and an unknown member are refused by name.
  *
  * A stream's descriptors: stdin is a read end, stdout and stderr are write
  * ends; "stdin", "stdout", "stderr" (booleans) say which ones are attached,
- * in that order. With a terminal there is no stderr.
+ * in that order. With a terminal there is no stderr. An exec without a
+ * terminal gets them as its own; else the shim copies (they must be pollable).
  */
 enum proto_shim {
 	/* {"version": 1} -> {"version", "engine", "pid", "pause_pid"}; fds: network namespace.
 	 * First message. */
 	SHIM_HELLO = 100,
-	/* {} -> {"containers": [{"ctr", "state", "pid", "created_at", "started_at", "exit": EXIT}]}
-	 */
+	/* {} -> {"containers": [{"ctr", "state", "pid", "created_at", "started_at", "exit": EXIT}],
+	 * "pause_pid"}; state: created, running, exited. pause_pid is 0 when there is none. */
 	SHIM_STATE = 101,
 	/*
 	 * {"ctr", "bundle", "log_path", "terminal", "stdin", "stdin_once",
 	 *  "log_max_bytes"} with the rootfs as a detached mount, or without it
-	 * for root.path of config.json -> {"pid"}. log_path "" keeps no log.
+	 * for root.path of config.json -> {"pid"}. log_path "" keeps no log;
+	 * its folder exists. log_max_bytes: of one file until it is reopened,
+	 * 0 for no limit. The end is recorded in BUNDLE/exit (lib/record.h,
+	 * kind "exit", the members of EXIT and "ctr") before it is told.
 	 */
 	SHIM_CREATE = 102,
 	SHIM_START = 103, /* {"ctr"} -> {"started_at"}: the program runs, or it is an error and the
@@ -43,7 +49,8 @@ enum proto_shim {
 	/*
 	 * {"ctr", "exec", "process": OCI process object, "stdin", "stdout",
 	 *  "stderr", "timeout_ms"} with the stream's descriptors -> {"pid"}.
-	 * process.terminal true: the shim owns the pty and pumps.
+	 * process.terminal true: the shim owns the pty and pumps. When
+	 * timeout_ms (0: none) is over, every process of the session is killed.
 	 */
 	SHIM_EXEC = 106,
 	SHIM_EXEC_KILL = 107, /* {"exec", "signal"} -> {}: every process of the session */
@@ -55,9 +62,11 @@ enum proto_shim {
 	SHIM_SHUTDOWN =
 		113, /* {} -> {}: kills everything of the pod; the shim exits after the answer */
 
-	/* EXIT is {"code": N, "signal": N or 0, "at", "oom": BOOL, "reason": TEXT} */
+	/* EXIT is {"code": N, "signal": N or 0, "at", "oom": BOOL, "reason": TEXT}; code is 128 +
+	 * signal for a signal; reason: Completed, Error, OOMKilled */
 	SHIM_EVENT_EXIT = 150, /* {"ctr", "exit": EXIT} */
 	SHIM_EVENT_EXEC_EXIT = 151, /* {"ctr", "exec", "exit": EXIT, "timed_out": BOOL} */
+	SHIM_EVENT_PAUSE_EXIT = 152, /* {}: the shared pid namespace is gone, and all in it */
 };
 
 /* An operator's tool to PID 1, on /run/berth/init.sock. init/ctlsock.h has the bodies. */
