@@ -18,15 +18,35 @@ int cgroup_open_root(const char *path, int *ret_fd, struct err *e);
 
 int cgroup_open(int root, const char *path, int *ret_fd, struct err *e);
 
-/*
- * Makes the folder and its missing parents, with every controller the root
- * offers enabled on the way down. ret_made (may be NULL): how many folders,
- * counted from the last one up, did not exist before.
- */
-int cgroup_create(int root, const char *path, int *ret_fd, int *ret_made, struct err *e);
+enum cgroup_controller {
+	CGROUP_CPU = 1,
+	CGROUP_CPUSET = 2,
+	CGROUP_IO = 4,
+	CGROUP_MEMORY = 8,
+	CGROUP_PIDS = 16,
+	CGROUP_HUGETLB = 32,
+	CGROUP_RDMA = 64,
+	CGROUP_MISC = 128,
+};
 
-/* Enables in dir, for its children, what its cgroup.controllers offers. */
-int cgroup_enable(int dir, struct err *e);
+/* what is enabled wherever it is offered: stats need it */
+#define CGROUP_USUAL (CGROUP_CPU | CGROUP_CPUSET | CGROUP_IO | CGROUP_MEMORY | CGROUP_PIDS)
+
+/* 0 for a name that is no controller's. */
+unsigned int cgroup_controller(const char *name);
+
+/*
+ * Makes the folder and its missing parents. Down the path CGROUP_USUAL and
+ * need are enabled where they are offered; one of need that is offered and
+ * cannot be enabled is an error. ret_made (may be NULL): how many folders,
+ * counted from the last one up, did not exist before. On failure none of
+ * those is left.
+ */
+int cgroup_create(int root, const char *path, unsigned int need, int *ret_fd, int *ret_made,
+		  struct err *e);
+
+/* Enables in dir, for its children, CGROUP_USUAL and need as above. */
+int cgroup_enable(int dir, unsigned int need, struct err *e);
 
 /* SIGKILL for every process below dir, at once (5.14). */
 int cgroup_kill(int dir, struct err *e);
@@ -37,7 +57,7 @@ int cgroup_signal(int dir, int signal, struct err *e);
 
 /* Freezes or thaws and waits until it is so. */
 int cgroup_freeze(int dir, bool frozen, int timeout_ms, struct err *e);
-/* -1 when the state cannot be read: the asked state, not the reached one. */
+/* The state asked for last, which may not be reached yet. */
 int cgroup_is_frozen(int dir, bool *ret, struct err *e);
 
 /* Whether a live process is in dir or below. */

@@ -1,2 +1,314 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cgroups/devices.h"
+
+#include <linux/bpf.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+
+#define DEVICES_PROGS_MAX 64 /* the kernel's limit of programs on one cgroup */
+
+/* what the OCI runtimes allow to everybody: making nodes, and harmless devices */
+static const struct device_rule devices_usual[] = {
+	{ true, 'c', -1, -1, DEVICE_MKNOD },
+	{ true, 'b', -1, -1, DEVICE_MKNOD },
+	{ true, 'c', 1, 3, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* null */
+	{ true, 'c', 1, 5, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* zero */
+	{ true, 'c', 1, 7, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* full */
+	{ true, 'c', 1, 8, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* random */
+	{ true, 'c', 1, 9, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* urandom */
+	{ true, 'c', 5, 0, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* tty */
+	{ true, 'c', 5, 2, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* ptmx */
+	{ true, 'c', 136, -1, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* pts */
+	{ true, 'c', 10, 200, DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE }, /* net/tun */
+};
+
+void devices_done(struct device_rules *r)
+{
+	free(r->rows);
+	*r = (struct device_rules){ 0 };
+}
+
+static void devices_add(struct device_rules *r, const struct device_rule *rule)
+{
+	mem_grow(&r->rows, &r->room, r->count + 1, sizeof(*r->rows));
+	r->rows[r->count++] = *rule;
+}
+
+static int devices_access(const char *text, unsigned int *ret)
+{
+	*ret = 0;
+	for (; *text; text++) {
+		switch (*text) {
+		case 'r':
+			*ret |= DEVICE_READ;
+			break;
+		case 'w':
+			*ret |= DEVICE_WRITE;
+			break;
+		case 'm':
+			*ret |= DEVICE_MKNOD;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int devices_rule(const struct json *row, struct device_rule *ret, struct err *e)
+{
+	struct device_rule rule = { .type = 'a', .major = -1, .minor = -1 };
+	const char *type = "a";
+	const char *access = "rwm";
+
+	if (json_get_bool(row, "allow", &rule.allow, e) < 0 ||
+	    json_get_text(row, "type", &type, e) < 0 ||
+	    json_get_text(row, "access", &access, e) < 0 ||
+	    json_get_i64(row, "major", &rule.major, e) < 0 ||
+	    json_get_i64(row, "minor", &rule.minor, e) < 0)
+		return -e->code;
+	if (*type && (strlen(type) != 1 || !strchr("abcu", *type)))
+		return err_set(e, EINVAL, "type is none of a, b, c");
+	if (*type)
+		rule.type = *type == 'u' ? 'c' : *type;
+	if (rule.major < -1 || rule.minor < -1 || rule.major > UINT32_MAX ||
+	    rule.minor > UINT32_MAX)
+		return err_set(e, ERANGE, "device number is out of range");
+	if (devices_access(*access ? access : "rwm", &rule.access) < 0)
+		return err_set(e, EINVAL, "access is not made of r, w and m");
+	*ret = rule;
+	return 0;
+}
+
+int devices_parse(const struct json *resources, struct device_rules *ret, struct err *e)
+{
+	auto_device_rules r = { 0 };
+	const struct json *list = NULL;
+	size_t n = 0;
+
+	if (json_get_array(resources, "devices", &list, e) < 0)
+		return err_wrap(e, "linux.resources");
+	if (list && list->count > DEVICES_RULES_MAX)
+		return err_set(e, E2BIG, "linux.resources.devices: more than %d rules",
+			       DEVICES_RULES_MAX);
+	json_each(row, list) {
+		struct device_rule rule;
+
+		if (devices_rule(row, &rule, e) < 0)
+			return err_wrap(e, "linux.resources.devices[%zu]", n);
+		devices_add(&r, &rule);
+		n++;
+	}
+	for (size_t i = 0; i < sizeof(devices_usual) / sizeof(devices_usual[0]); i++)
+		devices_add(&r, &devices_usual[i]);
+	*ret = r;
+	r = (struct device_rules){ 0 };
+	return 0;
+}
+
+/* the few eBPF instructions that the program needs */
+static struct bpf_insn devices_load_field(uint8_t dst, int16_t offset)
+{
+	return (struct bpf_insn){ BPF_LDX | BPF_MEM | BPF_W, dst, BPF_REG_1, offset, 0 };
+}
+
+static struct bpf_insn devices_alu(uint8_t op, uint8_t dst, int32_t imm)
+{
+	return (struct bpf_insn){ (uint8_t)(BPF_ALU | op | BPF_K), dst, 0, 0, imm };
+}
+
+static struct bpf_insn devices_jump(uint8_t op, uint8_t reg, int32_t imm, int16_t offset)
+{
+	return (struct bpf_insn){ (uint8_t)(BPF_JMP32 | op | BPF_K), reg, 0, offset, imm };
+}
+
+enum {
+	REG_ASKED = BPF_REG_2, /* access bits that no rule decided yet */
+	REG_TYPE = BPF_REG_3,
+	REG_MAJOR = BPF_REG_4,
+	REG_MINOR = BPF_REG_5,
+};
+
+struct devices_prog {
+	struct bpf_insn *insns;
+	size_t count;
+	size_t room;
+};
+
+static void devices_emit(struct devices_prog *p, struct bpf_insn insn)
+{
+	mem_grow(&p->insns, &p->room, p->count + 1, sizeof(*p->insns));
+	p->insns[p->count++] = insn;
+}
+
+static void devices_exit(struct devices_prog *p, int verdict)
+{
+	devices_emit(p, (struct bpf_insn){ BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, verdict });
+	devices_emit(p, (struct bpf_insn){ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 });
+}
+
+/*
+ * Each access bit is decided by the last rule that speaks about it, so the
+ * rules are tried from the last to the first: an allowing one takes its bits
+ * off what was asked, a refusing one ends it.
+ */
+static void devices_emit_rule(struct devices_prog *p, const struct device_rule *rule)
+{
+	size_t skips[3];
+	size_t n = 0;
+
+	if (rule->type != 'a') {
+		skips[n++] = p->count;
+		devices_emit(p, devices_jump(BPF_JNE, REG_TYPE,
+					     rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK
+							       : BPF_DEVCG_DEV_CHAR,
+					     0));
+	}
+	if (rule->type != 'a' && rule->major >= 0) {
+		skips[n++] = p->count;
+		devices_emit(p, devices_jump(BPF_JNE, REG_MAJOR, (int32_t)rule->major, 0));
+	}
+	if (rule->type != 'a' && rule->minor >= 0) {
+		skips[n++] = p->count;
+		devices_emit(p, devices_jump(BPF_JNE, REG_MINOR, (int32_t)rule->minor, 0));
+	}
+	if (rule->allow) {
+		devices_emit(p, devices_alu(BPF_AND, REG_ASKED, (int32_t)(~rule->access & 7)));
+		devices_emit(p, devices_jump(BPF_JNE, REG_ASKED, 0, 2));
+		devices_exit(p, 1);
+	} else {
+		/* JSET jumps over the jump that leaves the rule */
+		devices_emit(p, devices_jump(BPF_JSET, REG_ASKED, (int32_t)rule->access, 1));
+		devices_emit(p, (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 2, 0 });
+		devices_exit(p, 0);
+	}
+	for (size_t i = 0; i < n; i++)
+		p->insns[skips[i]].off = (int16_t)(p->count - skips[i] - 1);
+}
+
+int devices_compile(const struct device_rules *r, struct bpf_insn **ret, size_t *ret_count,
+		    struct err *e)
+{
+	struct devices_prog p = { 0 };
+
+	if (r->count > 2 * DEVICES_RULES_MAX)
+		return err_set(e, E2BIG, "too many device rules");
+	/* struct bpf_cgroup_dev_ctx: access_type (access << 16 | type), major, minor */
+	devices_emit(&p, devices_load_field(REG_ASKED, 0));
+	devices_emit(&p, devices_load_field(REG_TYPE, 0));
+	devices_emit(&p, devices_load_field(REG_MAJOR, 4));
+	devices_emit(&p, devices_load_field(REG_MINOR, 8));
+	devices_emit(&p, devices_alu(BPF_RSH, REG_ASKED, 16));
+	devices_emit(&p, devices_alu(BPF_AND, REG_TYPE, 0xffff));
+	for (size_t i = r->count; i > 0; i--)
+		devices_emit_rule(&p, &r->rows[i - 1]);
+	devices_exit(&p, 0);
+	*ret = p.insns;
+	*ret_count = p.count;
+	return 0;
+}
+
+/* The rules allow everything: no refusing one stands behind the last "a rwm". */
+static bool devices_all(const struct device_rules *r)
+{
+	for (size_t i = r->count; i > 0; i--) {
+		const struct device_rule *rule = &r->rows[i - 1];
+
+		if (!rule->allow)
+			return false;
+		if (rule->type == 'a' && rule->access == 7)
+			return true;
+	}
+	return false;
+}
+
+static int devices_bpf(int cmd, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+int devices_load(const struct device_rules *r, int *ret_prog, struct err *e)
+{
+	auto_free struct bpf_insn *insns = NULL;
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.license = (uintptr_t) "GPL",
+		.prog_name = "berth_devices",
+	};
+	size_t count;
+	int fd;
+
+	if (devices_all(r)) {
+		*ret_prog = -1;
+		return 0;
+	}
+	if (devices_compile(r, &insns, &count, e) < 0)
+		return -e->code;
+	attr.insns = (uintptr_t)insns;
+	attr.insn_cnt = (uint32_t)count;
+	fd = devices_bpf(BPF_PROG_LOAD, &attr);
+	if (fd < 0)
+		return err_set(e, errno, "load device program");
+	*ret_prog = fd;
+	return 0;
+}
+
+int devices_attach(int cgroup, int prog, struct err *e)
+{
+	union bpf_attr attr = {
+		.target_fd = (uint32_t)cgroup,
+		.attach_bpf_fd = (uint32_t)prog,
+		.attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI,
+	};
+
+	if (prog < 0)
+		return 0;
+	if (devices_bpf(BPF_PROG_ATTACH, &attr) < 0)
+		return err_set(e, errno, "attach device program");
+	return 0;
+}
+
+static int devices_detach(int cgroup, uint32_t id, struct err *e)
+{
+	union bpf_attr get = { .prog_id = id };
+	union bpf_attr attr = {
+		.target_fd = (uint32_t)cgroup,
+		.attach_type = BPF_CGROUP_DEVICE,
+	};
+	auto_fd int fd = devices_bpf(BPF_PROG_GET_FD_BY_ID, &get);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "open device program %u", id);
+	attr.attach_bpf_fd = (uint32_t)fd;
+	if (devices_bpf(BPF_PROG_DETACH, &attr) < 0 && errno != ENOENT)
+		return err_set(e, errno, "detach device program %u", id);
+	return 0;
+}
+
+int devices_replace(int cgroup, int prog, struct err *e)
+{
+	uint32_t ids[DEVICES_PROGS_MAX];
+	union bpf_attr query = {
+		.query.target_fd = (uint32_t)cgroup,
+		.query.attach_type = BPF_CGROUP_DEVICE,
+		.query.prog_ids = (uintptr_t)ids,
+		.query.prog_cnt = DEVICES_PROGS_MAX,
+	};
+
+	if (devices_bpf(BPF_PROG_QUERY, &query) < 0)
+		return err_set(e, errno, "list device programs");
+	if (devices_attach(cgroup, prog, e) < 0)
+		return -e->code;
+	for (uint32_t i = 0; i < query.query.prog_cnt; i++) {
+		if (devices_detach(cgroup, ids[i], e) < 0)
+			return -e->code;
+	}
+	return 0;
+}

@@ -35,9 +35,9 @@ int devices_parse(const struct json *resources, struct device_rules *ret, struct
 void devices_done(struct device_rules *r);
 #define auto_device_rules __attribute__((cleanup(devices_done))) struct device_rules
 
-/* The program; what no rule matches is refused. */
+/* The program; what no rule matches is refused. ret_prog is -1 when everything is allowed. */
 int devices_load(const struct device_rules *r, int *ret_prog, struct err *e);
-/* On a new cgroup. */
+/* On a new cgroup; prog -1 is no program. */
 int devices_attach(int cgroup, int prog, struct err *e);
 /* Instead of the programs attached before: never a moment without one. */
 int devices_replace(int cgroup, int prog, struct err *e);
