@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "init/boot.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "init/init.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "lib/str.h"
+
+/* /proc/self/ns/pid of the first pid namespace (PROC_PID_INIT_INO) */
+#define INITIAL_PID_NS "pid:[4026531836]"
+
+enum init_mode boot_probe(void)
+{
+	char link[64] = "";
+	struct statfs fs;
+
+	/* without /proc nobody prepared anything: the kernel started us */
+	if (readlink("/proc/self/ns/pid", link, sizeof(link) - 1) > 0 &&
+	    strcmp(link, INITIAL_PID_NS) != 0)
+		return INIT_CONTAINER;
+	if (statfs("/", &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC))
+		return INIT_INITRAMFS;
+	return INIT_MACHINE;
+}
+
+/* Every service inherits the limits; a node needs many descriptors. */
+static int boot_limits(void *ctx, struct err *e)
+{
+	struct rlimit files = { 1048576, 1048576 };
+
+	(void)ctx;
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_set(e, errno, "read limits");
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_set(e, errno, "raise the limit of open files");
+	return 0;
+}
+
+static int boot_run_folders(void *ctx, struct err *e)
+{
+	(void)ctx;
+	if (path_mkdirs("/run/berth", 0711, e) < 0)
+		return -e->code;
+	return path_mkdirs("/var/log/berth", 0755, e);
+}
+
+/* The machine's line is the kernel's; a pid namespace gets its own by environment or argv. */
+static int boot_line(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	struct str line = { 0 };
+
+	if (in->mode != INIT_CONTAINER)
+		return path_read(AT_FDCWD, "/proc/cmdline", CONF_TEXT_MAX, &in->boot_line, NULL, e);
+	str_add(&line, getenv("BERTH_BOOT_LINE") ?: "");
+	for (char **word = in->words; *word; word++)
+		str_printf(&line, " \"%s\"", *word);
+	in->boot_line = str_take(&line);
+	return 0;
+}
+
+/* A damaged file or line does not stop the boot: what is whole is used. */
+static int boot_conf(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	auto_conf source = { 0 };
+	auto_free char *json = NULL;
+	int r = conf_load(CONF_SOURCE_PATH, &source, e);
+
+	if (conf_merge(&source, in->boot_line ?: "", &json, e) < 0) {
+		r = -e->code;
+		if (conf_merge(&source, "", &json, &(struct err){ 0 }) < 0)
+			return r;
+	}
+	if (path_replace(AT_FDCWD, CONF_PATH, json, strlen(json), 0644, PATH_FAST, e) < 0)
+		return -e->code;
+	if (conf_load(CONF_PATH, &in->conf, e) < 0)
+		return -e->code;
+	return r;
+}
+
+static int boot_controllers(int dir, const char *path, struct err *e)
+{
+	char have[256], file[64];
+	char *rest = have;
+	char *name;
+	int r = 0;
+
+	snprintf(file, sizeof(file), "%s/cgroup.controllers", path);
+	if (path_read_line(dir, file, have, sizeof(have), e) < 0)
+		return -e->code;
+	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", path);
+	while ((name = strsep(&rest, " "))) {
+		char word[32];
+
+		snprintf(word, sizeof(word), "+%s", name);
+		if (*name && path_write(dir, file, word, e) < 0)
+			r = -e->code;
+	}
+	return r;
+}
+
+/* PID 1 leaves the root: a cgroup with processes can have no controllers for its children. */
+static int boot_cgroups(void *ctx, struct err *e)
+{
+	static const char *const folders[] = { "berth", "berth/init", "berth/log", "berth/jobs",
+					       "berth/shims" };
+	struct init *in = ctx;
+	auto_fd int root = open(INIT_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+	int r;
+
+	if (root < 0 || fstatfs(root, &fs) < 0)
+		return err_set(e, errno, "open %s", INIT_CGROUP);
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return err_set(e, ENOTSUP, "%s is no cgroup v2", INIT_CGROUP);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		if (mkdirat(root, folders[i], 0755) < 0 && errno != EEXIST)
+			return err_set(e, errno, "make cgroup /%s", folders[i]);
+	}
+	if (path_write(root, "berth/init/cgroup.procs", "0", e) < 0)
+		return -e->code;
+	r = boot_controllers(root, ".", e);
+	if (r == 0)
+		r = boot_controllers(root, "berth", e);
+	in->cgroup = fd_take(&root);
+	return r;
+}
+
+static const struct boot_step boot_steps[] = {
+	{ { "limits", boot_limits, NULL }, INIT_NODE, false },
+	{ { "run folders", boot_run_folders, NULL }, INIT_NODE, true },
+	{ { "boot line", boot_line, NULL }, INIT_INITRAMFS | INIT_NODE, false },
+	{ { "configuration", boot_conf, NULL }, INIT_NODE, false },
+	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },
+};
+
+void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error)
+{
+	struct boot_note *note = &in->notes[in->nnotes];
+
+	if (in->nnotes == BOOT_NOTES_MAX)
+		return;
+	snprintf(note->name, sizeof(note->name), "%s", name);
+	note->at_us = begin_us - in->begin_us;
+	note->us = us;
+	note->error = error;
+	in->nnotes++;
+}
+
+bool boot_run(struct init *in)
+{
+	for (size_t i = 0; i < sizeof(boot_steps) / sizeof(boot_steps[0]); i++) {
+		const struct boot_step *row = &boot_steps[i];
+		struct err e = { 0 };
+		uint64_t begin = step_now_us();
+		int r;
+
+		if (!(row->modes & in->mode))
+			continue;
+		r = step_run(&row->step, 1, in, &e);
+		boot_note(in, row->step.name, begin, step_now_us() - begin, r < 0 ? -r : 0);
+		if (r == 0)
+			continue;
+		log_error("boot: %s", err_text(&e));
+		if (row->needed)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * berth-init: PID 1 of a machine or of a pid namespace. It boots by a table, supervises, reaps and
+ * shuts down; it parses nothing remote and never exits by mistake.
+ */
+#include "init/init.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/log.h"
+
+#define REAP_BATCH 1000 /* children a round: a fork flood must not starve the loop */
+
+/* A kernel without a console starts us with 0 to 2 closed; a file must never land there. */
+static void init_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(&fd);
+}
+
+static void init_reap(void *arg)
+{
+	struct init *in = arg;
+
+	for (int i = 0; i < REAP_BATCH; i++) {
+		siginfo_t info = { 0 };
+		int status;
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+			return;
+		status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+		job_reaped(in, info.si_pid, status);
+	}
+	ev_timer_set(&in->reap, 0);
+}
+
+static void init_on_signal(void *arg, const struct signalfd_siginfo *info)
+{
+	struct init *in = arg;
+
+	if (info->ssi_signo == SIGCHLD)
+		ev_timer_set(&in->reap, 0);
+}
+
+static int init_loop(struct init *in, struct err *e)
+{
+	static const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGPWR, SIGHUP, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+
+	if (ev_init(&in->ev, e) < 0)
+		return -e->code;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&set, numbers[i]);
+	signal(SIGPIPE, SIG_IGN);
+	ev_add_timer(&in->ev, &in->reap, init_reap, in);
+	return ev_add_signals(&in->ev, &in->signals, &set, init_on_signal, in, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct init in = { .cgroup = -1, .words = argv + (argc > 0) };
+	struct err e = { 0 };
+
+	log_init("berth-init");
+	if (getpid() != 1) {
+		fprintf(stderr,
+			"berth-init: not PID 1 (of a machine or a pid namespace); see %s(8)\n",
+			"berth-init");
+		return 2;
+	}
+	init_descriptors();
+	umask(022);
+	prctl(PR_SET_NAME, "berth-init");
+	in.mode = boot_probe();
+	if (in.mode == INIT_CONTAINER)
+		in.begin_us = step_now_us();
+	if (init_loop(&in, &e) < 0)
+		log_error("%s", err_text(&e));
+	in.rescue = !boot_run(&in);
+	for (;;) {
+		if (ev_run(&in.ev, &e) < 0)
+			log_error("%s", err_text(&e));
+	}
+}
