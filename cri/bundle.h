@@ -13,6 +13,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "cri/api/api.pb-c.h"
+#include "image/store.h"
 
 #define BUNDLE_ACCOUNT_MAX (8u << 20) /* bytes read of an image's passwd or group */
 #define BUNDLE_LINE_MAX 65536 /* bytes of one line in them */
@@ -31,22 +32,11 @@ struct bundle_host {
 	bool rro; /* recursive read-only mounts work */
 	int oom_score_adj_min; /* -1000, or crid's own value when it may not go below */
 	uint64_t nofile_max; /* hard limit of descriptors that crid may give */
-	char controllers[128]; /* of the cgroup root: words with a blank on each side */
-	bool missing_controllers_ok; /* cri.missing_controllers=warn: limits without one are left
-					out */
+	bool hugetlb; /* the cgroup root has that controller */
 };
 
 /* controllers_file: cgroup.controllers of the cgroup root. */
 int bundle_host_probe(struct bundle_host *ret, const char *controllers_file, struct err *e);
-
-/* Of the image's config; every vector ends with NULL, or is NULL when empty. */
-struct bundle_image {
-	const char *const *entrypoint;
-	const char *const *cmd;
-	const char *const *env;
-	const char *working_dir; /* "" or NULL: "/" */
-	const char *user; /* "" or NULL: root */
-};
 
 /* Who the program runs as. */
 struct bundle_user {
@@ -73,7 +63,7 @@ struct bundle {
 	const char *pod_id;
 	const Cri__ContainerConfig *config;
 	const Cri__PodSandboxConfig *pod; /* as given to RunPodSandbox */
-	const struct bundle_image *image;
+	const struct image_config *image;
 	const struct bundle_user *user;
 	const struct bundle_host *host;
 	const char *pod_dir; /* with ns/{net,ipc,uts,pid}, hosts, hostname, resolv.conf */
