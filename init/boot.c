@@ -50,11 +50,15 @@ static int boot_limits(void *ctx, struct err *e)
 	return 0;
 }
 
-static int boot_run_folders(void *ctx, struct err *e)
+static int boot_run_folder(void *ctx, struct err *e)
 {
 	(void)ctx;
-	if (path_mkdirs("/run/berth", 0711, e) < 0)
-		return -e->code;
+	return path_mkdirs("/run/berth", 0711, e);
+}
+
+static int boot_log_folder(void *ctx, struct err *e)
+{
+	(void)ctx;
 	return path_mkdirs("/var/log/berth", 0755, e);
 }
 
@@ -141,12 +145,57 @@ static int boot_cgroups(void *ctx, struct err *e)
 	return r;
 }
 
+#define NOTES_PATH "/run/berth/boot.notes"
+
+void boot_notes_save(const struct init *in)
+{
+	struct err e = { 0 };
+
+	if (path_replace(AT_FDCWD, NOTES_PATH, in->notes, in->nnotes * sizeof(in->notes[0]), 0600,
+			 PATH_FAST, &e) < 0)
+		log_warn("boot: keep the chart: %s", err_text(&e));
+}
+
+/* Both ends are the same program of one image; anything else has another size. */
+static int boot_notes_take(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	auto_fd int fd = open(NOTES_PATH, O_RDONLY | O_CLOEXEC);
+	struct boot_note note;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_set(e, errno, "open %s", NOTES_PATH);
+	while (in->nnotes < BOOT_NOTES_MAX && read(fd, &note, sizeof(note)) == sizeof(note))
+		in->notes[in->nnotes++] = note;
+	unlink(NOTES_PATH);
+	return 0;
+}
+
+#define BOTH (INIT_INITRAMFS | INIT_MACHINE)
+#define ALL (INIT_INITRAMFS | INIT_NODE)
+
 static const struct boot_step boot_steps[] = {
+	{ { "mounts", machine_mounts, NULL }, BOTH, true },
+	{ { "kernel log", machine_kmsg, NULL }, BOTH, false },
+	{ { "chart", boot_notes_take, NULL }, INIT_MACHINE, false },
 	{ { "limits", boot_limits, NULL }, INIT_NODE, false },
-	{ { "run folders", boot_run_folders, NULL }, INIT_NODE, true },
-	{ { "boot line", boot_line, NULL }, INIT_INITRAMFS | INIT_NODE, false },
-	{ { "configuration", boot_conf, NULL }, INIT_NODE, false },
+	{ { "run folder", boot_run_folder, NULL }, ALL, true },
+	{ { "boot line", boot_line, NULL }, ALL, false },
+	{ { "configuration", boot_conf, NULL }, ALL, false },
 	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },
+	{ { "modules", machine_modules, NULL }, BOTH, false },
+	{ { "root partition", machine_find_root, NULL }, INIT_INITRAMFS, true },
+	{ { "root file system", machine_mount_root, NULL }, INIT_INITRAMFS, true },
+	{ { "switch root", machine_switch_root, NULL }, INIT_INITRAMFS, true },
+	{ { "state partition", machine_find_state, NULL }, INIT_MACHINE, true },
+	{ { "state check", machine_check_state, NULL }, INIT_MACHINE, true },
+	{ { "state mount", machine_mount_state, NULL }, INIT_MACHINE, true },
+	{ { "log folder", boot_log_folder, NULL }, INIT_NODE, true },
+	{ { "etc", machine_etc, NULL }, INIT_MACHINE, true },
+	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false },
+	{ { "sysctls", machine_sysctls, NULL }, INIT_MACHINE, false },
+	{ { "shared mounts", machine_share, NULL }, INIT_MACHINE, true },
+	{ { "debug shell", console_start, NULL }, INIT_MACHINE, false },
 };
 
 void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error)

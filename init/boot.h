@@ -44,5 +44,8 @@ bool boot_run(struct init *in);
 /* Keeps one line for the boot chart; more than fit are dropped. */
 void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error);
 
+/* Hands the chart so far to the PID 1 of the root; the row "chart" there takes it. */
+void boot_notes_save(const struct init *in);
+
 /* Tells the mode from the pid namespace and the root's file system. */
 enum init_mode boot_probe(void);

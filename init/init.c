@@ -42,7 +42,8 @@ static void init_reap(void *arg)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 			return;
 		status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-		job_reaped(in, info.si_pid, status);
+		if (!job_reaped(in, info.si_pid, status))
+			console_reaped(in, info.si_pid);
 	}
 	ev_timer_set(&in->reap, 0);
 }
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
 	if (init_loop(&in, &e) < 0)
 		log_error("%s", err_text(&e));
 	in.rescue = !boot_run(&in);
+	if (in.rescue && in.mode != INIT_CONTAINER)
+		machine_rescue(&in);
 	for (;;) {
 		if (ev_run(&in.ev, &e) < 0)
 			log_error("%s", err_text(&e));

@@ -9,7 +9,9 @@
 #include <sys/types.h>
 
 #include "init/boot.h"
+#include "init/console.h"
 #include "init/job.h"
+#include "init/machine.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/ev.h"
@@ -29,4 +31,6 @@ struct init {
 	struct boot_note notes[BOOT_NOTES_MAX];
 	size_t nnotes;
 	struct job jobs[JOBS_MAX];
+	struct machine machine;
+	struct console console;
 };

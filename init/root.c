@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the initramfs to the root: find the partition, mount it, start again as its PID 1. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "init/init.h"
+#include "init/machine.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/mnt.h"
+#include "lib/path.h"
+#include "lib/str.h"
+
+#define ROOT_LIMIT_MS 30000
+#define NEW_ROOT "/sysroot"
+
+int machine_find_root(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+
+	return uevent_partition(in, conf_text(&in->conf, "boot.root", "berth-root"), ROOT_LIMIT_MS,
+				in->machine.root_dev, e);
+}
+
+int machine_mount_root(void *ctx, struct err *e)
+{
+	static const struct mnt_option options[] = { { "ro", NULL } };
+	struct init *in = ctx;
+	auto_fd int mount = -1;
+	auto_fd int target = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (target < 0)
+		return err_set(e, errno, "open %s", NEW_ROOT);
+	if (mnt_new("erofs", in->machine.root_dev, options, 1,
+		    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &mount, e) < 0)
+		return err_wrap(e, "%s", in->machine.root_dev);
+	return mnt_attach(mount, target, e);
+}
+
+/* Gives the initramfs' memory back. Only a ramfs is emptied: never a disk. */
+static void root_free_old(int old)
+{
+	struct err e = { 0 };
+	struct statfs fs;
+	DIR *dir;
+
+	if (fstatfs(old, &fs) < 0 || (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC))
+		return;
+	dir = fdopendir(old);
+	for (struct dirent *d; dir && (d = readdir(dir));) {
+		if (str_eq(d->d_name, ".") || str_eq(d->d_name, ".."))
+			continue;
+		if (path_remove_tree(old, d->d_name, &e) < 0)
+			log_warn("boot: free the initramfs: %s", err_text(&e));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int machine_switch_root(void *ctx, struct err *e)
+{
+	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
+	static const char *const envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/",
+					    "TERM=linux", NULL };
+	static char path[] = "/sbin/init";
+	struct init *in = ctx;
+	uint64_t begin = step_now_us();
+	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; i < sizeof(moved) / sizeof(moved[0]); i++) {
+		char to[32];
+
+		snprintf(to, sizeof(to), "%s%s", NEW_ROOT, moved[i]);
+		if (mount(moved[i], to, NULL, MS_MOVE, NULL) < 0)
+			return err_set(e, errno, "move %s to the root", moved[i]);
+	}
+	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	    chdir("/") < 0)
+		return err_set(e, errno, "enter the root");
+	if (old >= 0)
+		root_free_old(old);
+	boot_note(in, "switch root", begin, step_now_us() - begin, 0);
+	boot_notes_save(in);
+	/* words[-1] is our argv[0]; the kernel's words go on to the root's PID 1 */
+	in->words[-1] = path;
+	execve(path, in->words - 1, (char *const *)(uintptr_t)envp);
+	return err_set(e, errno, "start %s", path);
+}

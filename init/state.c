@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state partition: ext4 on /var. What may hang (mke2fs, e2fsck, the mount itself) is a job with
+ * a limit. A partition that holds something else is never overwritten.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "init/init.h"
+#include "init/machine.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/mnt.h"
+#include "lib/path.h"
+#include "lib/str.h"
+
+#define STATE_FIND_MS 30000
+#define STATE_MAKE_MS 120000
+#define STATE_CHECK_MS 600000
+#define STATE_MOUNT_MS 60000
+
+enum state_kind {
+	STATE_EMPTY, /* nothing but zeros at its start */
+	STATE_CLEAN, /* ext4, unmounted in order */
+	STATE_DIRTY, /* ext4, with a journal to replay or errors to mend */
+	STATE_FOREIGN,
+};
+
+int machine_find_state(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	const char *label = conf_text(&in->conf, "boot.state", "none");
+
+	if (str_eq(label, "none"))
+		return 0;
+	return uevent_partition(in, label, STATE_FIND_MS, in->machine.state_dev, e);
+}
+
+static uint32_t state_le(const unsigned char *p, int bytes)
+{
+	uint32_t n = 0;
+
+	while (bytes-- > 0)
+		n = n << 8 | p[bytes];
+	return n;
+}
+
+/* By the superblock at 1024: magic 0x38, state 0x3a (1: clean), incompatible features 0x60 (4:
+ * replay the journal). */
+static int state_probe(const char *dev, enum state_kind *ret, struct err *e)
+{
+	static const unsigned char zeros[4096];
+	unsigned char head[4096];
+	const unsigned char *super = head + 1024;
+	auto_fd int fd = open(dev, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", dev);
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head))
+		return err_set(e, errno ?: EIO, "read %s", dev);
+	if (memcmp(head, zeros, sizeof(head)) == 0)
+		*ret = STATE_EMPTY;
+	else if (state_le(super + 0x38, 2) != 0xef53)
+		*ret = STATE_FOREIGN;
+	else if (state_le(super + 0x3a, 2) == 1 && !(state_le(super + 0x60, 4) & 4))
+		*ret = STATE_CLEAN;
+	else
+		*ret = STATE_DIRTY;
+	return 0;
+}
+
+static int state_program(struct init *in, const char *const *argv, uint64_t limit_ms, struct err *e)
+{
+	struct spawn s = SPAWN_INIT;
+	auto_fd int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	s.path = argv[0];
+	s.argv = argv;
+	s.fds[1] = s.fds[2] = kmsg;
+	return job_run(in, argv[0], &s, limit_ms, e);
+}
+
+int machine_check_state(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	const char *dev = in->machine.state_dev;
+	const char *const make[] = { "/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L",
+				     "berth-state",	 dev,  NULL };
+	const char *const check[] = { "/usr/sbin/e2fsck", "-p", dev, NULL };
+	enum state_kind kind;
+	struct err after = { 0 };
+	int r;
+
+	if (!*dev)
+		return 0;
+	if (state_probe(dev, &kind, e) < 0)
+		return -e->code;
+	switch (kind) {
+	case STATE_EMPTY:
+		log_info("boot: %s is empty: making its file system", dev);
+		return state_program(in, make, STATE_MAKE_MS, e);
+	case STATE_DIRTY:
+		log_warn("boot: %s was not unmounted in order: checking it", dev);
+		r = state_program(in, check, STATE_CHECK_MS, e);
+		/* e2fsck exits 1 when it mended everything: what it left behind decides */
+		if (r < 0 && (state_probe(dev, &kind, &after) < 0 || kind != STATE_CLEAN))
+			return r;
+		return 0;
+	case STATE_FOREIGN:
+		return err_set(e, EINVAL, "%s holds something that is no ext4", dev);
+	case STATE_CLEAN:
+		break;
+	}
+	return 0;
+}
+
+/* A job: the mount of a dying disk may never come back. */
+static int state_mount(void *arg)
+{
+	static const struct mnt_option size[] = { { "mode", "0755" }, { "size", "50%" } };
+	const char *dev = arg;
+	struct err e = { 0 };
+	auto_fd int mount = -1;
+	auto_fd int target = open("/var", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME;
+	int r = *dev ? mnt_new("ext4", dev, NULL, 0, attr, &mount, &e)
+		     : mnt_new("tmpfs", "tmpfs", size, 2, attr, &mount, &e);
+
+	if (r == 0 && mnt_attach(mount, target, &e) == 0)
+		return 0;
+	log_error("boot: mount %s on /var: %s", *dev ? dev : "tmpfs", err_text(&e));
+	return 1;
+}
+
+int machine_mount_state(void *ctx, struct err *e)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} folders[] = {
+		{ "/var/lib/berth", 0700 }, { "/var/lib/kubelet", 0750 },
+		{ "/var/log/pods", 0755 },  { "/var/log/containers", 0755 },
+		{ "/var/tmp", 01777 },
+	};
+	struct init *in = ctx;
+	struct spawn s = SPAWN_INIT;
+	struct statx st;
+
+	s.run = state_mount;
+	s.arg = in->machine.state_dev;
+	/* already there when PID 1 started again */
+	if (statx(AT_FDCWD, "/var", 0, 0, &st) < 0)
+		return err_set(e, errno, "open /var");
+	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
+	    job_run(in, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		if (path_mkdirs(folders[i].path, 0755, e) < 0)
+			return -e->code;
+		if (chmod(folders[i].path, folders[i].mode) < 0)
+			return err_set(e, errno, "set mode of %s", folders[i].path);
+	}
+	if (symlink("../run", "/var/run") < 0 && errno != EEXIST)
+		return err_set(e, errno, "link /var/run");
+	return 0;
+}
