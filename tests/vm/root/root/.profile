@@ -1,0 +1,2 @@
+# the debug shell: a serial line does not know how large its terminal is
+resize > /dev/null

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Sourced: one virtual machine booted from build/image, and scripts run in it.
+#
+#	vm_start DIR [OPTION...]   boots; DIR keeps disk.img and console.log
+#	    --kernel 6.12|6.1      which image (made when it is missing)
+#	    --append WORDS         more words on the boot line
+#	    --forward HOST:GUEST   TCP port of the host's loopback to the guest
+#	    --state DISK           start with this disk, not with a fresh one
+#	    --memory MIB           (768)
+#	    --limit SECONDS        the machine ends at the latest then (600)
+#	    --kvm                  hardware virtualization; else emulation
+#	vm_script FILE             runs FILE by a shell in the guest; its output
+#	                           and exit status come back
+#	vm_sh TEXT                 the same for a text
+#	vm_wait                    waits until the machine is off
+#	vm_stop                    powers it off in order and waits
+#	vm_kill                    ends it like a power cut
+#
+# Scripts travel over a virtio serial port of their own to the agent on the
+# peers disk (tests/vm/mkpeers), a service that the boot line names.
+VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+VM_PID=
+VM_DIR=
+
+vm_image()
+{
+	local image=$VM_TOP/build/image
+	[ -e "$image/$1/disk.img" ] ||
+		"$VM_TOP/tests/vm/mkimage" "${BUILD:-$VM_TOP/build/gcc}" "$1" >&2 || return
+	"$VM_TOP/tests/vm/mkpeers" >&2
+}
+
+vm_start()
+{
+	local kernel=6.12 append="" net="user,id=net" disk="" memory=768 limit=600
+	local accel=tcg cpu=max image
+	VM_DIR=$1
+	shift
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--kvm)
+			accel=kvm cpu=host
+			shift
+			continue
+			;;
+		--kernel) kernel=$2 ;;
+		--append) append="$append $2" ;;
+		--forward) net="$net,hostfwd=tcp:127.0.0.1:${2%:*}-:${2#*:}" ;;
+		--state) disk=$2 ;;
+		--memory) memory=$2 ;;
+		--limit) limit=$2 ;;
+		*)
+			echo "vm_start: unknown option $1" >&2
+			return 2
+			;;
+		esac
+		shift 2
+	done
+	vm_image "$kernel" || return
+	image=$VM_TOP/build/image
+	mkdir -p "$VM_DIR"
+	[ -n "$disk" ] || cp --sparse=always "$image/$kernel/disk.img" "$VM_DIR/disk.img"
+	[ -n "$disk" ] || disk=$VM_DIR/disk.img
+	rm -f "$VM_DIR"/port.in "$VM_DIR"/port.out
+	mkfifo "$VM_DIR/port.in" "$VM_DIR/port.out"
+	exec {VM_IN}<> "$VM_DIR/port.in" {VM_OUT}<> "$VM_DIR/port.out"
+	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
+		-smp 2 -m "$memory" -nodefaults -display none -no-reboot \
+		-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
+		-append "console=ttyS0 quiet berth.boot.extension=berth-peers$append" \
+		-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
+		-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
+		-netdev "$net" -device virtio-net-pci,netdev=net \
+		-device virtio-rng-pci \
+		-chardev "pipe,id=port,path=$VM_DIR/port" -device virtio-serial-pci \
+		-device virtserialport,chardev=port,name=berth.script \
+		-serial "file:$VM_DIR/console.log" \
+		> "$VM_DIR/qemu.log" 2>&1 < /dev/null {VM_IN}>&- {VM_OUT}>&- &
+	VM_PID=$!
+}
+
+vm_alive()
+{
+	[ -n "$VM_PID" ] && kill -0 "$VM_PID" 2> /dev/null
+}
+
+vm_says()
+{
+	echo "virtual machine: $*; its console:" >&2
+	tail -n 40 "$VM_DIR/console.log" "$VM_DIR/qemu.log" >&2
+}
+
+# The agent says "r" once; then each script's lines, "o" in front, and "x STATUS".
+vm_script()
+{
+	local line=
+	printf '%d\n' "$(stat -c %s "$1")" >&"$VM_IN"
+	cat "$1" >&"$VM_IN"
+	while true; do
+		if ! IFS= read -r -t 1 line <&"$VM_OUT"; then
+			vm_alive && continue
+			vm_says "it ended before the script did"
+			return 125
+		fi
+		case $line in
+		o*) printf '%s\n' "${line#o}" ;;
+		x*) return "${line#x }" ;;
+		esac
+	done
+}
+
+vm_sh()
+{
+	local status=0 file
+	file=$(mktemp "$VM_DIR/script.XXXXXX")
+	printf '%s\n' "$1" > "$file"
+	vm_script "$file" || status=$?
+	rm -f "$file"
+	return $status
+}
+
+vm_wait()
+{
+	local status=0
+	wait "$VM_PID" || status=$?
+	VM_PID=
+	exec {VM_IN}>&- {VM_OUT}>&-
+	return $status
+}
+
+vm_stop()
+{
+	vm_alive || return 0
+	vm_sh "berthctl poweroff" || true
+	if ! vm_wait; then
+		vm_says "it did not power off"
+		return 1
+	fi
+}
+
+vm_kill()
+{
+	vm_alive || return 0
+	kill "$VM_PID"
+	vm_wait || true
+}
