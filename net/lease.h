@@ -13,6 +13,7 @@
 
 #define LEASE_PORTS_MAX 256
 #define LEASE_FILE "net.json"
+#define LEASE_PORT_TEXT_MAX (INET6_ADDRSTRLEN + 24)
 
 /* One host port; host_ip is the family's any address when it was empty. */
 struct lease_port {
@@ -39,6 +40,8 @@ struct lease {
 
 void lease_done(struct lease *l);
 #define auto_lease __attribute__((cleanup(lease_done))) struct lease
+/* to gets what from holds; from is empty after. */
+void lease_move(struct lease *to, struct lease *from);
 
 /* pods: descriptor of the folder of pods. -ENOENT when the pod has none. */
 int lease_read(int pods, const char *pod, struct lease *ret, struct err *e);
@@ -53,3 +56,10 @@ int lease_parse_ports(const struct json *ports, struct lease *l, struct err *e);
 size_t lease_addresses(const struct lease *l, char ret[2][INET6_ADDRSTRLEN]);
 /* The same for the gateways. */
 size_t lease_gateways(const struct lease *l, char ret[2][INET6_ADDRSTRLEN]);
+
+/* "tcp", "udp", "sctp" */
+const char *lease_protocol(uint8_t number);
+/* "tcp port 80", "tcp port 80 of 192.0.2.1" */
+const char *lease_port_text(const struct lease_port *p, char dst[static LEASE_PORT_TEXT_MAX]);
+/* True when both claim the same port of the same address, or of every address. */
+bool lease_port_clash(const struct lease_port *a, const struct lease_port *b);
