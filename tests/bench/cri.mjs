@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Times pod starts of several CRI runtimes, interleaved: from the call of
+// RunPodSandbox to the first instruction of the container's program (by the
+// clock that all processes of the machine share), and ExecSync of "true".
+//
+//	cri.mjs ROUNDS OUTFOLDER NAME=SOCKET...
+//
+// The first runtime named is the one the others are divided by. Prints
+// medians and ratios; absolute times mean little on a busy machine.
+import { mkdirSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, loadApi } from '../peers/cri-call.mjs';
+
+const [rounds, folder, ...peers] = process.argv.slice(2);
+const image = 'registry.k8s.io/berth-bench/stamp:1';
+const now = () => process.hrtime.bigint(); // CLOCK_MONOTONIC
+const api = loadApi();
+const runtimes = peers.map((p) => {
+  const [name, socket] = p.split('=');
+  return { name, cri: connect(socket, api), start: [], exec: [], life: [] };
+});
+let serial = 0;
+
+async function stamp(file) {
+  const end = now() + 30_000_000_000n;
+  while (!existsSync(file)) {
+    if (now() > end) throw new Error(`${file} was never written`);
+    await sleep(1);
+  }
+  return BigInt(readFileSync(file, 'utf8'));
+}
+
+async function once(rt, count) {
+  const n = `${process.pid}-${++serial}`;
+  const out = `${folder}/${rt.name}-${n}`;
+  mkdirSync(out, { recursive: true });
+  const pod = {
+    metadata: { name: `bench-${n}`, uid: `u${n}`, namespace: 'bench', attempt: 0 },
+    log_directory: out, linux: {},
+  };
+  const ctr = {
+    metadata: { name: 'c', attempt: 0 }, image: { image }, log_path: 'c.log',
+    mounts: [{ container_path: '/out', host_path: out }],
+    linux: { security_context: { seccomp: { profile_type: 'RuntimeDefault' } } },
+  };
+  const begin = now();
+  const { pod_sandbox_id: id } = await rt.cri.call('RunPodSandbox', { config: pod });
+  const { container_id: c } = await rt.cri.call('CreateContainer',
+    { pod_sandbox_id: id, config: ctr, sandbox_config: pod });
+  await rt.cri.call('StartContainer', { container_id: c });
+  const first = await stamp(`${out}/stamp`);
+  const execs = [];
+  for (let i = 0; i < 5; i++) {
+    const t = now();
+    const r = await rt.cri.call('ExecSync', { container_id: c, cmd: ['/true'], timeout: 10 });
+    if (r.exit_code) throw new Error(`${rt.name}: exec exits ${r.exit_code}`);
+    execs.push(Number(now() - t) / 1e6);
+  }
+  await rt.cri.call('StopContainer', { container_id: c, timeout: 5 });
+  await rt.cri.call('StopPodSandbox', { pod_sandbox_id: id });
+  await rt.cri.call('RemovePodSandbox', { pod_sandbox_id: id });
+  if (count) {
+    rt.start.push(Number(first - begin) / 1e6);
+    rt.exec.push(...execs);
+    rt.life.push(Number(now() - begin) / 1e6);
+  }
+  rmSync(out, { recursive: true, force: true });
+}
+
+const median = (a) => [...a].sort((x, y) => x - y)[a.length >> 1];
+
+for (const rt of runtimes) {
+  await rt.cri.call('PullImage', { image: { image } });
+  await once(rt, false);
+}
+for (let i = 0; i < Number(rounds); i++) {
+  for (const rt of runtimes) await once(rt, true);
+}
+console.log(`medians of ${rounds} interleaved rounds, ms (ratio to ${runtimes[0].name})`);
+for (const [key, what] of [['start', 'RunPodSandbox to first instruction'],
+  ['exec', 'ExecSync'], ['life', 'whole life with 5 execs']]) {
+  const base = median(runtimes[0][key]);
+  for (const rt of runtimes) {
+    const m = median(rt[key]);
+    console.log(`${what.padEnd(36)} ${rt.name.padEnd(18)} ${m.toFixed(2).padStart(9)}  ${(m / base).toFixed(2)}`);
+  }
+}
+runtimes.forEach((rt) => rt.cri.close());
