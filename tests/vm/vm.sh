@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Sourced: one virtual machine booted from build/image, and scripts run in it.
 #
-#	vm_start DIR [OPTION...]   boots; DIR keeps disk.img and console.log
+#	vm_start DIR [OPTION...]   boots; DIR keeps disk.img, console.log and the
+#	                           serial line itself, a socket: console
 #	    --kernel 6.12|6.1      which image (made when it is missing)
 #	    --append WORDS         more words on the boot line
 #	    --forward HOST:GUEST   TCP port of the host's loopback to the guest
@@ -23,11 +24,14 @@ VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VM_PID=
 VM_DIR=
 
+# the image of a kernel, made again when something in it is newer
 vm_image()
 {
-	local image=$VM_TOP/build/image
-	[ -e "$image/$1/disk.img" ] ||
-		"$VM_TOP/tests/vm/mkimage" "${BUILD:-$VM_TOP/build/gcc}" "$1" >&2 || return
+	local disk=$VM_TOP/build/image/$1/disk.img build=${BUILD:-$VM_TOP/build/gcc} newer=
+	[ ! -e "$disk" ] || newer=$(find "$build" "$VM_TOP/tests/vm/root" "$VM_TOP/tests/vm/mkimage" \
+		\( -path '*/unit/*' -prune \) -o -type f -newer "$disk" -perm /111 -print -quit)
+	[ -e "$disk" ] && [ -z "$newer" ] ||
+		"$VM_TOP/tests/vm/mkimage" "$build" "$1" >&2 || return
 	"$VM_TOP/tests/vm/mkpeers" >&2
 }
 
@@ -75,7 +79,8 @@ vm_start()
 		-device virtio-rng-pci \
 		-chardev "pipe,id=port,path=$VM_DIR/port" -device virtio-serial-pci \
 		-device virtserialport,chardev=port,name=berth.script \
-		-serial "file:$VM_DIR/console.log" \
+		-chardev "socket,id=con,path=$VM_DIR/console,server=on,wait=off,logfile=$VM_DIR/console.log" \
+		-serial chardev:con \
 		> "$VM_DIR/qemu.log" 2>&1 < /dev/null {VM_IN}>&- {VM_OUT}>&- &
 	VM_PID=$!
 }
