@@ -191,6 +191,7 @@ static const struct boot_step boot_steps[] = {
 	{ { "state check", machine_check_state, NULL }, INIT_MACHINE, true },
 	{ { "state mount", machine_mount_state, NULL }, INIT_MACHINE, true },
 	{ { "log folder", boot_log_folder, NULL }, INIT_NODE, true },
+	{ { "extensions", machine_extensions, NULL }, INIT_MACHINE, false },
 	{ { "etc", machine_etc, NULL }, INIT_MACHINE, true },
 	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false },
 	{ { "sysctls", machine_sysctls, NULL }, INIT_MACHINE, false },

@@ -62,7 +62,7 @@ static const struct api_mount {
 };
 
 /* What moved here from the initramfs stays. */
-static bool machine_is_mount(const char *path)
+bool machine_is_mount(const char *path)
 {
 	struct statx st;
 

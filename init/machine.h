@@ -11,6 +11,12 @@
 
 struct init;
 
+/*
+ * Extensions: EROFS partitions that boot.extension names, mounted as EXTENSIONS/NAME, with
+ * programs that the image has not and, in services.json, services.
+ */
+#define EXTENSIONS "/run/berth/ext"
+
 struct machine {
 	char root_dev[UEVENT_DEV_MAX]; /* found by the row "root partition" */
 	char state_dev[UEVENT_DEV_MAX]; /* "": /var is a tmpfs */
@@ -31,10 +37,13 @@ int machine_switch_root(void *ctx, struct err *e); /* returns only when it faile
 int machine_find_state(void *ctx, struct err *e);
 int machine_check_state(void *ctx, struct err *e); /* the first boot makes the file system */
 int machine_mount_state(void *ctx, struct err *e);
+int machine_extensions(void *ctx, struct err *e);
 int machine_etc(void *ctx, struct err *e);
 int machine_identity(void *ctx, struct err *e);
 int machine_sysctls(void *ctx, struct err *e);
 int machine_share(void *ctx, struct err *e);
+
+bool machine_is_mount(const char *path);
 
 /* A needed row failed: says so and reboots after a while, unless the debug shell is there. */
 void machine_rescue(struct init *in);

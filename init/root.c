@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From the initramfs to the root: find the partition, mount it, start again as its PID 1. */
+/* From the initramfs to the root: find the partition, mount it, start again as its PID 1. And what
+ * comes beside the root, read-only too. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -20,6 +21,7 @@
 
 #define ROOT_LIMIT_MS 30000
 #define NEW_ROOT "/sysroot"
+#define EXTENSION_NAME_MAX 36 /* of a GPT name */
 
 int machine_find_root(void *ctx, struct err *e)
 {
@@ -29,19 +31,56 @@ int machine_find_root(void *ctx, struct err *e)
 				in->machine.root_dev, e);
 }
 
-int machine_mount_root(void *ctx, struct err *e)
+static int root_mount(const char *dev, const char *path, struct err *e)
 {
 	static const struct mnt_option options[] = { { "ro", NULL } };
-	struct init *in = ctx;
 	auto_fd int mount = -1;
-	auto_fd int target = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (target < 0)
-		return err_set(e, errno, "open %s", NEW_ROOT);
-	if (mnt_new("erofs", in->machine.root_dev, options, 1,
+		return err_set(e, errno, "open %s", path);
+	if (mnt_new("erofs", dev, options, 1,
 		    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &mount, e) < 0)
-		return err_wrap(e, "%s", in->machine.root_dev);
+		return err_wrap(e, "%s", dev);
 	return mnt_attach(mount, target, e);
+}
+
+int machine_mount_root(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+
+	return root_mount(in->machine.root_dev, NEW_ROOT, e);
+}
+
+static int root_extend(struct init *in, const char *label, struct err *e)
+{
+	char dev[UEVENT_DEV_MAX], path[128];
+
+	if (strchr(label, '/') || label[0] == '.' || strlen(label) > EXTENSION_NAME_MAX)
+		return err_set(e, EINVAL, "no name for an extension");
+	snprintf(path, sizeof(path), EXTENSIONS "/%s", label);
+	if (machine_is_mount(path))
+		return 0;
+	if (uevent_partition(in, label, ROOT_LIMIT_MS, dev, e) < 0 ||
+	    path_mkdirs(path, 0755, e) < 0)
+		return -e->code;
+	return root_mount(dev, path, e);
+}
+
+int machine_extensions(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	const char *label;
+	int r = 0;
+
+	for (size_t n = 0; (label = conf_nth(&in->conf, "boot.extension", n)); n++) {
+		if (root_extend(in, label, e) < 0) {
+			err_wrap(e, "extension %.64s", label);
+			log_error("boot: %s", err_text(e));
+			r = -e->code;
+		}
+	}
+	return r;
 }
 
 /* Gives the initramfs' memory back. Only a ramfs is emptied: never a disk. */

@@ -148,15 +148,10 @@ int machine_mount_state(void *ctx, struct err *e)
 	};
 	struct init *in = ctx;
 	struct spawn s = SPAWN_INIT;
-	struct statx st;
 
 	s.run = state_mount;
 	s.arg = in->machine.state_dev;
-	/* already there when PID 1 started again */
-	if (statx(AT_FDCWD, "/var", 0, 0, &st) < 0)
-		return err_set(e, errno, "open /var");
-	if (!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
-	    job_run(in, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
+	if (!machine_is_mount("/var") && job_run(in, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		if (path_mkdirs(folders[i].path, 0755, e) < 0)
