@@ -17,6 +17,8 @@
 #include "cri/method.h"
 #include "cri/network.h"
 #include "cri/pod.h"
+#include "cri/stats.h"
+#include "cri/stream_svc.h"
 #include "image/store.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -158,6 +160,7 @@ static int start_limits(void *ctx, struct err *e)
 	if (setrlimit(RLIMIT_NOFILE, &want) < 0)
 		log_warn("cannot raise the limit of descriptors: %s", strerror(errno));
 	umask(022);
+	signal(SIGPIPE, SIG_IGN); /* an exec's stdin may close at any time */
 	return 0;
 }
 
@@ -238,6 +241,14 @@ static int start_pull(void *ctx, struct err *e)
 	return 0;
 }
 
+static int start_streams(void *ctx, struct err *e)
+{
+	struct crid *crid = ctx;
+
+	crid->samples = stats_samples_new(crid);
+	return stream_svc_open(crid, e);
+}
+
 static int start_listen(void *ctx, struct err *e)
 {
 	struct crid *crid = ctx;
@@ -294,6 +305,7 @@ static const struct step steps[] = {
 	{ "make cgroups", start_cgroups, NULL },
 	{ "open the image store", start_store, NULL },
 	{ "prepare pulls", start_pull, NULL },
+	{ "open the streaming server", start_streams, NULL },
 	{ "listen", start_listen, NULL },
 	{ "read the records", start_records, NULL },
 	{ "start the network worker", start_network, NULL },

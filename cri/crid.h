@@ -26,6 +26,7 @@ struct h2;
 struct store;
 struct network;
 struct stream;
+struct stats_samples;
 
 struct crid {
 	struct ev ev;
@@ -43,6 +44,7 @@ struct crid {
 	struct store *store; /* image/store.h */
 	struct network *network; /* cri/network.h */
 	struct stream *stream; /* cri/stream.h: the streaming server */
+	struct stats_samples *samples; /* cri/stats.h */
 	struct map pods; /* id -> struct pod */
 	struct map pod_keys; /* key of idempotence -> struct pod */
 	struct map ctrs; /* id -> struct ctr */

@@ -99,6 +99,16 @@ void svc_container_status(struct call *call);
 void svc_update_container_resources(struct call *call);
 void svc_reopen_container_log(struct call *call);
 
+void svc_exec_sync(struct call *call);
+void svc_exec(struct call *call);
+void svc_attach(struct call *call);
+void svc_port_forward(struct call *call);
+
+void svc_container_stats(struct call *call);
+void svc_list_container_stats(struct call *call);
+void svc_pod_sandbox_stats(struct call *call);
+void svc_list_pod_sandbox_stats(struct call *call);
+
 void svc_list_images(struct call *call);
 void svc_image_status(struct call *call);
 void svc_pull_image(struct call *call);
