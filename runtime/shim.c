@@ -9,7 +9,6 @@
 #include "runtime/shim.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
