@@ -58,6 +58,7 @@ struct grpc_body {
 	uint8_t *data; /* owned */
 	size_t len; /* of the message, valid with a whole frame */
 	size_t got;
+	size_t room;
 };
 
 int grpc_body_feed(struct grpc_body *b, const uint8_t *data, size_t len, struct err *e);

@@ -18,6 +18,7 @@
 #include "lib/list.h"
 
 struct crid;
+struct h2;
 struct h2_stream;
 struct call;
 
@@ -40,6 +41,7 @@ const struct method *method_find(const char *path);
 
 struct call {
 	struct crid *crid;
+	struct h2 *h2;
 	const struct method *method;
 	ProtobufCMessage *request; /* owned; a handler may take fields and leave NULL */
 	uint64_t start_ms;
@@ -68,9 +70,11 @@ void call_fail(struct call *call, enum grpc_code code, const char *fmt, ...) PRI
 /* Code from e->code, text from e ("msg: errno text"). */
 void call_fail_err(struct call *call, const struct err *e);
 
-/* Between the server and the handlers; the server's stream ends with the call's answer. */
-struct call *call_new(struct crid *crid, const struct method *method, struct h2_stream *stream,
+/* Between the server and the handlers. timeout_ms UINT64_MAX: no deadline. */
+struct call *call_new(struct h2 *h2, const struct method *method, struct h2_stream *stream,
 		      ProtobufCMessage *request, uint64_t timeout_ms);
+/* Hands it to its handler, or holds it until the records are loaded. */
+void call_run(struct call *call);
 /* The client cancelled or its connection broke. */
 void call_gone(struct call *call);
 
@@ -94,6 +98,16 @@ void svc_list_containers(struct call *call);
 void svc_container_status(struct call *call);
 void svc_update_container_resources(struct call *call);
 void svc_reopen_container_log(struct call *call);
+
+void svc_exec_sync(struct call *call);
+void svc_exec(struct call *call);
+void svc_attach(struct call *call);
+void svc_port_forward(struct call *call);
+
+void svc_container_stats(struct call *call);
+void svc_list_container_stats(struct call *call);
+void svc_pod_sandbox_stats(struct call *call);
+void svc_list_pod_sandbox_stats(struct call *call);
 
 void svc_list_images(struct call *call);
 void svc_image_status(struct call *call);

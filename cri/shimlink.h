@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,15 +46,18 @@ struct shimlink {
 	void *arg;
 };
 
+/* An empty link: requests on it fail. Before everything else. */
+void shimlink_init(struct shimlink *l, struct ev *ev);
+
 /* Connects to the socket; -ECONNREFUSED or -ENOENT when there is no shim. */
-int shimlink_open(struct shimlink *l, struct ev *ev, const char *path,
+int shimlink_open(struct shimlink *l, const char *path,
 		  void (*on_event)(void *arg, uint32_t type, const struct json *body),
 		  void (*on_death)(void *arg), void *arg, struct err *e);
 
 /* Ends the connection; requests in flight are answered by -ECANCELED. Harmless when closed. */
 void shimlink_close(struct shimlink *l);
 
-static inline int shimlink_is_open(const struct shimlink *l)
+static inline bool shimlink_is_open(const struct shimlink *l)
 {
 	return l->sock >= 0;
 }

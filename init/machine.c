@@ -14,54 +14,15 @@
 #include "lib/fd.h"
 #include "lib/id.h"
 #include "lib/log.h"
-#include "lib/mnt.h"
+#include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
 #define RESCUE_MS 10000
-#define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define SYSCTLS_PATH "/etc/berth/sysctls"
+#define SYSCTLS_MAX (64u << 10) /* bytes */
+#define SAFE (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-static const struct api_mount {
-	const char *path;
-	const char *type;
-	unsigned int modes;
-	uint64_t attr;
-	struct mnt_option options[3];
-} api_mounts[] = {
-	{ "/proc", "proc", INIT_INITRAMFS | INIT_MACHINE, SAFE, { { 0 } } },
-	{ "/sys", "sysfs", INIT_INITRAMFS | INIT_MACHINE, SAFE, { { 0 } } },
-	{ "/dev",
-	  "devtmpfs",
-	  INIT_INITRAMFS | INIT_MACHINE,
-	  MOUNT_ATTR_NOSUID,
-	  { { "mode", "0755" } } },
-	{ "/run",
-	  "tmpfs",
-	  INIT_INITRAMFS | INIT_MACHINE,
-	  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-	  { { "mode", "0755" }, { "size", "20%" } } },
-	{ "/dev/pts",
-	  "devpts",
-	  INIT_MACHINE,
-	  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-	  { { "mode", "0620" }, { "gid", "5" }, { "ptmxmode", "0666" } } },
-	{ "/dev/shm",
-	  "tmpfs",
-	  INIT_MACHINE,
-	  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-	  { { "mode", "1777" } } },
-	{ "/dev/mqueue", "mqueue", INIT_MACHINE, SAFE, { { 0 } } },
-	{ "/tmp", "tmpfs", INIT_MACHINE, SAFE, { { "mode", "1777" }, { "size", "20%" } } },
-	{ INIT_CGROUP,
-	  "cgroup2",
-	  INIT_MACHINE,
-	  SAFE,
-	  { { "nsdelegate", NULL }, { "memory_recursiveprot", NULL } } },
-	{ "/sys/fs/bpf", "bpf", INIT_MACHINE, SAFE, { { "mode", "0700" } } },
-	{ "/sys/kernel/security", "securityfs", INIT_MACHINE, SAFE, { { 0 } } },
-};
-
-/* What moved here from the initramfs stays. */
 bool machine_is_mount(const char *path)
 {
 	struct statx st;
@@ -69,34 +30,26 @@ bool machine_is_mount(const char *path)
 	return statx(AT_FDCWD, path, 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static int machine_attach(int mount, const char *path, struct err *e)
-{
-	auto_fd int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (target < 0)
-		return err_set(e, errno, "open %s", path);
-	if (mnt_attach(mount, target, e) < 0)
-		return err_wrap(e, "%s", path);
-	return 0;
-}
-
-static int machine_mount(const struct api_mount *m, struct err *e)
-{
-	auto_fd int mount = -1;
-	size_t count = 0;
-
-	while (count < 3 && m->options[count].key)
-		count++;
-	if (machine_is_mount(m->path))
-		return 0;
-	mkdir(m->path, 0755);
-	if (mnt_new(m->type, m->type, m->options, count, m->attr, &mount, e) < 0)
-		return err_wrap(e, "%s", m->path);
-	return machine_attach(mount, m->path, e);
-}
-
+/* What moved here from the initramfs stays. A kernel without one of them is odd, not broken. */
 int machine_mounts(void *ctx, struct err *e)
 {
+	static const struct {
+		const char *path, *type;
+		unsigned long flags;
+		const char *data;
+	} mounts[] = {
+		{ "/proc", "proc", SAFE, NULL },
+		{ "/sys", "sysfs", SAFE, NULL },
+		{ "/dev", "devtmpfs", MS_NOSUID, "mode=0755" },
+		{ "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=20%" },
+		{ "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666" },
+		{ "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777" },
+		{ "/dev/mqueue", "mqueue", SAFE, NULL },
+		{ "/tmp", "tmpfs", SAFE, "mode=1777,size=20%" },
+		{ INIT_CGROUP, "cgroup2", SAFE, "nsdelegate,memory_recursiveprot" },
+		{ "/sys/fs/bpf", "bpf", SAFE, "mode=0700" },
+		{ "/sys/kernel/security", "securityfs", SAFE, NULL },
+	};
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "/dev/fd" },
 		{ "/proc/self/fd/0", "/dev/stdin" },
@@ -104,13 +57,18 @@ int machine_mounts(void *ctx, struct err *e)
 		{ "/proc/self/fd/2", "/dev/stderr" },
 	};
 	struct init *in = ctx;
+	/* the initramfs does with the first four */
+	size_t count = in->mode == INIT_INITRAMFS ? 4 : sizeof(mounts) / sizeof(mounts[0]);
 
-	for (size_t i = 0; i < sizeof(api_mounts) / sizeof(api_mounts[0]); i++) {
-		const struct api_mount *m = &api_mounts[i];
+	for (size_t i = 0; i < count; i++) {
+		const char *path = mounts[i].path;
 
-		/* a kernel without one of them is an odd kernel, no broken node */
-		if ((m->modes & in->mode) && machine_mount(m, e) < 0 && e->code != ENODEV)
-			return -e->code;
+		mkdir(path, 0755);
+		if (!machine_is_mount(path) &&
+		    mount(mounts[i].type, path, mounts[i].type, mounts[i].flags, mounts[i].data) <
+			    0 &&
+		    errno != ENODEV)
+			return err_set(e, errno, "mount %s on %s", mounts[i].type, path);
 	}
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
@@ -141,26 +99,17 @@ int machine_modules(void *ctx, struct err *e)
 /* The image's /etc is the lower layer; what is written to it lives until the next boot. */
 int machine_etc(void *ctx, struct err *e)
 {
-	static const struct mnt_option options[] = {
-		{ "lowerdir", "/etc" },
-		{ "upperdir", "/run/berth/etc/upper" },
-		{ "workdir", "/run/berth/etc/work" },
-		{ "metacopy", "off" },
-		{ "redirect_dir", "off" },
-		{ "index", "off" },
-		{ "xino", "off" },
-	};
-	auto_fd int mount = -1;
-
 	(void)ctx;
 	if (machine_is_mount("/etc"))
 		return 0;
-	if (path_mkdirs(options[1].value, 0755, e) < 0 ||
-	    path_mkdirs(options[2].value, 0755, e) < 0 ||
-	    mnt_new("overlay", "overlay", options, sizeof(options) / sizeof(options[0]),
-		    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &mount, e) < 0)
+	if (path_mkdirs("/run/berth/etc/upper", 0755, e) < 0 ||
+	    path_mkdirs("/run/berth/etc/work", 0755, e) < 0)
 		return -e->code;
-	return machine_attach(mount, "/etc", e);
+	if (mount("overlay", "/etc", "overlay", MS_NOSUID | MS_NODEV,
+		  "lowerdir=/etc,upperdir=/run/berth/etc/upper,workdir=/run/berth/etc/work,"
+		  "metacopy=off,redirect_dir=off,index=off,xino=off") < 0)
+		return err_set(e, errno, "mount overlay on /etc");
+	return 0;
 }
 
 /* The machine's id outlives a boot when the state does. */
@@ -200,50 +149,23 @@ int machine_identity(void *ctx, struct err *e)
 	return path_replace(AT_FDCWD, "/etc/hostname", name, strlen(name), 0444, PATH_FAST, e);
 }
 
+/* A line is a path below /proc/sys, a blank and the value; # begins a comment. */
 int machine_sysctls(void *ctx, struct err *e)
 {
-	static const char *const values[][2] = {
-		/* kubelet's protectKernelDefaults refuses others */
-		{ "vm/overcommit_memory", "1" },
-		{ "vm/panic_on_oom", "0" },
-		{ "kernel/panic", "10" },
-		{ "kernel/panic_on_oops", "1" },
-		{ "kernel/keys/root_maxkeys", "1000000" },
-		{ "kernel/keys/root_maxbytes", "25000000" },
-		/* pods are routed, and there are many of them */
-		{ "net/ipv4/ip_forward", "1" },
-		{ "net/ipv6/conf/all/forwarding", "1" },
-		{ "net/bridge/bridge-nf-call-iptables", "1" },
-		{ "net/bridge/bridge-nf-call-ip6tables", "1" },
-		{ "net/netfilter/nf_conntrack_max", "1048576" },
-		{ "net/ipv4/neigh/default/gc_thresh2", "15360" },
-		{ "net/ipv4/neigh/default/gc_thresh3", "16384" },
-		{ "net/ipv6/neigh/default/gc_thresh2", "15360" },
-		{ "net/ipv6/neigh/default/gc_thresh3", "16384" },
-		{ "fs/inotify/max_user_instances", "8192" },
-		{ "fs/inotify/max_user_watches", "524288" },
-		{ "fs/aio-max-nr", "1048576" },
-		{ "vm/max_map_count", "524288" },
-		{ "kernel/pid_max", "4194304" },
-		/* what no workload needs */
-		{ "dev/tty/ldisc_autoload", "0" },
-		{ "fs/protected_fifos", "2" },
-		{ "fs/protected_regular", "2" },
-		{ "fs/suid_dumpable", "0" },
-		{ "kernel/kptr_restrict", "2" },
-		{ "kernel/dmesg_restrict", "1" },
-		{ "kernel/unprivileged_bpf_disabled", "1" },
-		{ "net/core/bpf_jit_harden", "2" },
-	};
 	auto_fd int dir = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_free char *text = NULL;
+	char *rest, *line;
 	int r = 0;
 
 	(void)ctx;
-	if (dir < 0)
-		return err_set(e, errno, "open /proc/sys");
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		/* absent: the kernel was built without it, or its module is not loaded */
-		if (path_write(dir, values[i][0], values[i][1], e) < 0 && e->code != ENOENT) {
+	if (path_read(AT_FDCWD, SYSCTLS_PATH, SYSCTLS_MAX, &text, NULL, e) < 0)
+		return -e->code;
+	for (rest = text; (line = strsep(&rest, "\n"));) {
+		char *name = strsep(&line, " ");
+
+		/* absent: this kernel has it not, or its module is not loaded */
+		if (line && *name != '#' && path_write(dir, name, line, e) < 0 &&
+		    e->code != ENOENT) {
 			log_error("boot: sysctl %s", err_text(e));
 			r = -e->code;
 		}

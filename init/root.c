@@ -15,7 +15,6 @@
 #include "init/machine.h"
 #include "lib/fd.h"
 #include "lib/log.h"
-#include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
@@ -33,16 +32,9 @@ int machine_find_root(void *ctx, struct err *e)
 
 static int root_mount(const char *dev, const char *path, struct err *e)
 {
-	static const struct mnt_option options[] = { { "ro", NULL } };
-	auto_fd int mount = -1;
-	auto_fd int target = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (target < 0)
-		return err_set(e, errno, "open %s", path);
-	if (mnt_new("erofs", dev, options, 1,
-		    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, &mount, e) < 0)
-		return err_wrap(e, "%s", dev);
-	return mnt_attach(mount, target, e);
+	if (mount(dev, path, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+		return err_set(e, errno, "mount %s on %s", dev, path);
+	return 0;
 }
 
 int machine_mount_root(void *ctx, struct err *e)

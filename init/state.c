@@ -14,7 +14,6 @@
 #include "init/machine.h"
 #include "lib/fd.h"
 #include "lib/log.h"
-#include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
@@ -121,18 +120,13 @@ int machine_check_state(void *ctx, struct err *e)
 /* A job: the mount of a dying disk may never come back. */
 static int state_mount(void *arg)
 {
-	static const struct mnt_option size[] = { { "mode", "0755" }, { "size", "50%" } };
 	const char *dev = arg;
-	struct err e = { 0 };
-	auto_fd int mount = -1;
-	auto_fd int target = open("/var", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	uint64_t attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME;
-	int r = *dev ? mnt_new("ext4", dev, NULL, 0, attr, &mount, &e)
-		     : mnt_new("tmpfs", "tmpfs", size, 2, attr, &mount, &e);
+	const char *type = *dev ? "ext4" : "tmpfs";
 
-	if (r == 0 && mnt_attach(mount, target, &e) == 0)
+	if (mount(*dev ? dev : type, "/var", type, MS_NOSUID | MS_NODEV | MS_NOATIME,
+		  *dev ? NULL : "mode=0755,size=50%") == 0)
 		return 0;
-	log_error("boot: mount %s on /var: %s", *dev ? dev : "tmpfs", err_text(&e));
+	log_error("boot: mount %s on /var: %m", *dev ? dev : type);
 	return 1;
 }
 

@@ -123,12 +123,13 @@ void ev_add_work(struct ev *ev, struct ev_source *s, void (*on_work)(void *arg),
 	*s = (struct ev_source){
 		.kind = EV_WORK, .ev = ev, .fd = -1, .arg = arg, .on_work = on_work
 	};
-	list_add_tail(&ev->work, &s->node);
+	list_init(&s->node);
 }
 
 void ev_mark(struct ev_source *s)
 {
-	s->marked = true;
+	if (list_empty(&s->node))
+		list_add_tail(&s->ev->work, &s->node);
 }
 
 static void ev_forget(struct ev_source *s)
@@ -207,10 +208,8 @@ static int ev_wait_ms(struct ev *ev, int timeout_ms)
 	uint64_t now;
 	uint64_t left;
 
-	list_for_each(s, &ev->work, struct ev_source, node) {
-		if (s->marked)
-			return 0;
-	}
+	if (!list_empty(&ev->work))
+		return 0;
 	if (list_empty(&ev->timers))
 		return timeout_ms;
 	now = ev_now_ms();
@@ -235,21 +234,14 @@ static void ev_run_timers(struct ev *ev)
 	}
 }
 
-/* Work may mark and remove work, itself too: the walk starts again until nothing is marked. */
+/* Work may mark and remove work, itself too; what never rests lets the loop go round. */
 static void ev_run_work(struct ev *ev)
 {
-	bool again = true;
+	for (int i = 0; i < EV_WORK_MAX && !list_empty(&ev->work); i++) {
+		struct ev_source *s = list_entry(ev->work.next, struct ev_source, node);
 
-	for (int i = 0; again && i < 64; i++) {
-		again = false;
-		list_for_each(s, &ev->work, struct ev_source, node) {
-			if (!s->marked)
-				continue;
-			s->marked = false;
-			s->on_work(s->arg);
-			again = true;
-			break;
-		}
+		list_remove(&s->node);
+		s->on_work(s->arg);
 	}
 }
 

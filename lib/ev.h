@@ -2,7 +2,7 @@
 /*
  * The event loop: one epoll a process, and nothing blocks it. Sources live in
  * their owner's object; the loop allocates nothing. A round waits, runs the
- * callbacks of what happened, then the marked work in the order it was added.
+ * callbacks of what happened, then the marked work in the order it was marked.
  * Removing a source (from anywhere) makes all its pending events vanish.
  */
 #pragma once
@@ -39,12 +39,12 @@ struct ev_source {
 		void (*on_timer)(void *arg);
 		void (*on_work)(void *arg);
 	};
-	struct list node; /* EV_TIMER: in order of due time; EV_WORK: in order of addition */
+	struct list node; /* EV_TIMER: in order of due time; EV_WORK: in order of marking */
 	uint64_t due_ms;
-	bool marked;
 };
 
 #define EV_BATCH 64
+#define EV_WORK_MAX 4096 /* pieces of a round; the rest waits for the next one */
 
 struct ev {
 	int epoll;

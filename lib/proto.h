@@ -35,11 +35,11 @@ enum proto_shim {
 	SHIM_STATE = 101,
 	/*
 	 * {"ctr", "bundle", "log_path", "terminal", "stdin", "stdin_once",
-	 *  "log_max_bytes"} with the rootfs as a detached mount, or without it
-	 * for root.path of config.json -> {"pid"}. log_path "" keeps no log;
-	 * its folder exists. log_max_bytes: of one file until it is reopened,
-	 * 0 for no limit. The end is recorded in BUNDLE/exit (lib/record.h,
-	 * kind "exit", the members of EXIT and "ctr") before it is told.
+	 *  "log_max_bytes", "missing_controllers_warn"} with the rootfs as a
+	 * detached mount, or without it for root.path of config.json ->
+	 * {"pid"}. log_path "" keeps no log; its folder exists. log_max_bytes: of one file until it
+	 * is reopened, 0 for no limit. The end is recorded in BUNDLE/exit (lib/record.h, kind
+	 * "exit", the members of EXIT and "ctr") before it is told.
 	 */
 	SHIM_CREATE = 102,
 	SHIM_START = 103, /* {"ctr"} -> {"started_at"}: the program runs, or it is an error and the

@@ -9,6 +9,7 @@
 #include "runtime/shim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>

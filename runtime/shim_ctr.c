@@ -317,6 +317,7 @@ static int ctr_engine_create(struct shim_ctr *ctr, const struct shim_request *r,
 	args.bundle = r->bundle;
 	args.spec = spec;
 	args.rootfs = rootfs;
+	args.missing_controllers_warn = r->missing_controllers_warn;
 	memcpy(args.stdio, ctr->io.child, sizeof(args.stdio));
 	if (engine_create(&ctr->shim->engine, &args, &ctr->c, e) < 0)
 		return -e->code;

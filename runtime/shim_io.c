@@ -14,6 +14,13 @@
 #define PUMP_IDLE_MS 1000
 #define PUMP_SMALL 8192 /* bytes; what a pod uses all the time is not given back */
 
+/* a source that gives little at a time, HOT times in a row, is worth a rest */
+#define HOT 16
+#define HOT_LITTLE (SHIM_IO_READ / 2) /* bytes */
+#define HOT_GAP_NS 20000
+#define COLD_GAP_NS 300000
+#define REST_NS 20000
+
 /* The pump ----------------------------------------------------------------- */
 
 static void pump_flush(struct shim_out *out)
@@ -39,6 +46,19 @@ static void pump_on_idle(void *arg)
 	madvise(p->out.buf, SHIM_LOG_OUT, MADV_DONTNEED);
 }
 
+/*
+ * A program that writes line by line wakes us for each of them, and a round
+ * costs more than a line. So short a sleep costs less than the rounds it
+ * saves, and its pipe is not full before.
+ */
+static void pump_on_rest(void *arg)
+{
+	struct timespec rest = { .tv_nsec = REST_NS };
+
+	(void)arg;
+	nanosleep(&rest, NULL);
+}
+
 static char *pump_map(size_t size)
 {
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -56,11 +76,13 @@ void shim_pump_init(struct shim_pump *p, struct ev *ev)
 	p->out.flush = pump_flush;
 	p->out.arg = p;
 	ev_add_timer(ev, &p->idle, pump_on_idle, p);
+	ev_add_work(ev, &p->rest, pump_on_rest, p);
 }
 
 void shim_pump_done(struct shim_pump *p)
 {
 	ev_remove(&p->idle);
+	ev_remove(&p->rest);
 	munmap(p->in, SHIM_IO_READ);
 	munmap(p->out.buf, SHIM_LOG_OUT);
 }
@@ -80,6 +102,7 @@ static void pump_begin(struct shim_pump *p, struct shim_io *io)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	shim_stamp_set(&p->now, &now);
+	p->now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	p->log = &io->log;
 	p->name = io->name;
 }
@@ -142,6 +165,19 @@ static void source_log(struct shim_source *s, const char *data, size_t len)
 		io_reopen_now(io);
 }
 
+static void source_note_pace(struct shim_source *s, size_t len)
+{
+	int64_t gap = s->io->pump->now_ns - s->last_ns;
+
+	s->last_ns = s->io->pump->now_ns;
+	if (gap > COLD_GAP_NS)
+		s->hot = 0;
+	else if (gap < HOT_GAP_NS && len < HOT_LITTLE && s->hot < HOT)
+		s->hot++;
+	if (s->hot == HOT && len < HOT_LITTLE)
+		ev_mark(&s->io->pump->rest);
+}
+
 static void source_end(struct shim_source *s)
 {
 	ev_remove(&s->watch);
@@ -169,6 +205,7 @@ static ssize_t source_read(struct shim_source *s)
 	}
 	pump_note_use(p, (size_t)n);
 	source_log(s, p->in, (size_t)n);
+	source_note_pace(s, (size_t)n);
 	shim_attach_output(s->io, s->stream, p->in, (size_t)n);
 	return n;
 }

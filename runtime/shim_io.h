@@ -28,10 +28,12 @@ struct shim_pump {
 	char *in; /* SHIM_IO_READ bytes */
 	struct shim_out out;
 	struct shim_stamp now;
+	int64_t now_ns;
 	struct shim_log *log; /* where out goes right now */
 	const char *name; /* of its container, for messages */
 	struct ev_source idle; /* gives the pages back */
 	bool busy; /* used much since idle was set */
+	struct ev_source rest; /* work: lets hot sources fill their pipes */
 };
 
 void shim_pump_init(struct shim_pump *p, struct ev *ev);
@@ -47,6 +49,8 @@ struct shim_source {
 	struct ev_source watch;
 	struct shim_line line;
 	unsigned int held; /* by so many clients that are behind */
+	int64_t last_ns; /* its last read */
+	unsigned int hot; /* short reads in quick succession */
 };
 
 struct shim_io {

@@ -101,6 +101,7 @@ int shim_log_reopen(struct shim_log *log, struct err *e)
 		return -e->code;
 	fd_close(&log->fd);
 	log->fd = fd;
+	log->full = false;
 	return 0;
 }
 
@@ -158,7 +159,8 @@ bool shim_log_write(struct shim_log *log, const struct shim_stamp *now, const ch
 
 	if (log->fd < 0 || len == 0)
 		return true;
-	if (log->max > 0 && log->size + len > log->max) {
+	if (log->full || (log->max > 0 && log->size + len > log->max)) {
+		log->full = true;
 		log->error = EFBIG;
 	} else if (failing ? log_write_marker(log, now) : true) {
 		if (log->torn && !failing)

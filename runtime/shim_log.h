@@ -40,6 +40,7 @@ struct shim_log {
 	uint64_t max; /* of size, until it is reopened; 0: no limit */
 	uint64_t lost; /* bytes of records dropped since the last marker */
 	int error; /* errno of the last loss; EFBIG: max was reached */
+	bool full; /* max was reached: nothing goes in until it is reopened */
 	bool torn; /* the file ends inside a record */
 };
 

@@ -23,6 +23,7 @@ struct shim_request {
 	bool input, output, error_output; /* "stdin", "stdout", "stderr" */
 	bool stdin_once;
 	bool all;
+	bool missing_controllers_warn;
 	uint64_t signal;
 	uint64_t port;
 	uint64_t width, height;

@@ -3,7 +3,7 @@
 #include "runtime/shim.h"
 
 #include <signal.h>
-#include <sys/pidfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +11,8 @@
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+
+#define MSG_USUAL 8192 /* bytes; a longer one's memory is given back */
 
 struct client {
 	struct list node;
@@ -236,7 +238,11 @@ static void client_on_fd(void *arg, uint32_t events)
 
 	(void)events;
 	if (r > 0) {
+		bool big = s->msg->h.length > MSG_USUAL;
+
 		serve_request(s, c, s->msg);
+		if (big)
+			madvise(s->msg, sizeof(*s->msg), MADV_DONTNEED);
 		return;
 	}
 	if (r < 0 && (e.code == EAGAIN || e.code == EINTR))

@@ -24,13 +24,14 @@ static void a_create_is_read(void **state)
 	(void)state;
 	assert_int_equal(parse(SHIM_CREATE,
 			       "{" CTR ",\"bundle\":\"/b\",\"log_path\":\"/l\",\"terminal\":true,"
-			       "\"stdin\":true,\"stdin_once\":true,\"log_max_bytes\":5}",
+			       "\"stdin\":true,\"stdin_once\":true,\"log_max_bytes\":5,"
+			       "\"missing_controllers_warn\":true}",
 			       &r, &e),
 			 0);
 	assert_string_equal(r.ctr, ID);
 	assert_string_equal(r.bundle, "/b");
 	assert_string_equal(r.log_path, "/l");
-	assert_true(r.terminal && r.input && r.stdin_once);
+	assert_true(r.terminal && r.input && r.stdin_once && r.missing_controllers_warn);
 	assert_int_equal(r.log_max_bytes, 5);
 }
 

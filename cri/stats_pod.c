@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a pod uses as a whole: its cgroup, its network, its containers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cri/crid.h"
+#include "cri/list.h"
+#include "cri/method.h"
+#include "cri/stats_priv.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+
+#define NET_DEV_MAX 65536 /* bytes */
+#define INTERFACES_MAX 16
+
+struct net_row {
+	Cri__NetworkInterfaceUsage usage[INTERFACES_MAX];
+	Cri__NetworkInterfaceUsage *list[INTERFACES_MAX];
+	Cri__UInt64Value values[INTERFACES_MAX][4];
+	char names[INTERFACES_MAX][32];
+	size_t count;
+};
+
+struct pod_row {
+	Cri__PodSandboxStats stats;
+	Cri__PodSandboxAttributes attributes;
+	Cri__LinuxPodSandboxStats linux_stats;
+	Cri__NetworkUsage network;
+	Cri__ProcessUsage process;
+	Cri__UInt64Value processes;
+	struct stats_usage usage;
+	struct net_row net;
+	struct stats_ctr *ctrs; /* owned */
+	Cri__ContainerStats **list; /* owned */
+};
+
+static void pod_row_done(struct pod_row *row)
+{
+	free(row->ctrs);
+	free(row->list);
+}
+
+/* "  eth0: BYTES PACKETS ERRS DROP FIFO FRAME COMPRESSED MULTICAST BYTES PACKETS ERRS ..." */
+static void add_interface(struct net_row *n, char *line)
+{
+	char *colon = strchr(line, ':'), *name = line + strspn(line, " ");
+	unsigned long long v[11];
+	size_t i = n->count;
+
+	if (!colon || i == INTERFACES_MAX)
+		return;
+	*colon = 0;
+	if (str_eq(name, "lo") ||
+	    sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0],
+		   &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10]) != 11)
+		return;
+	str_copy(n->names[i], sizeof(n->names[i]), name);
+	cri__network_interface_usage__init(&n->usage[i]);
+	n->usage[i].name = n->names[i];
+	n->usage[i].rx_bytes = stats_number(&n->values[i][0], v[0]);
+	n->usage[i].rx_errors = stats_number(&n->values[i][1], v[2]);
+	n->usage[i].tx_bytes = stats_number(&n->values[i][2], v[8]);
+	n->usage[i].tx_errors = stats_number(&n->values[i][3], v[10]);
+	n->list[i] = &n->usage[i];
+	n->count++;
+}
+
+/* The container's process is in the pod's network: its view of the interfaces is the pod's. */
+static void fill_network(struct pod *pod, struct pod_row *row, int64_t now)
+{
+	auto_free char *text = NULL;
+	char path[64], *rest, *line;
+	struct err e = { 0 };
+	size_t len;
+	pid_t pid = pod->pause_pid;
+
+	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
+		if (ctr->state == CTR_RUNNING && ctr->pid > 0)
+			pid = ctr->pid;
+	if (pod->host_network || pid <= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/net/dev", pid);
+	if (path_read(AT_FDCWD, path, NET_DEV_MAX, &text, &len, &e) < 0)
+		return;
+	rest = text;
+	while ((line = str_field(&rest, "\n")))
+		add_interface(&row->net, line);
+	cri__network_usage__init(&row->network);
+	row->network.timestamp = now;
+	row->network.n_interfaces = row->net.count;
+	row->network.interfaces = row->net.list;
+	if (row->net.count)
+		row->network.default_interface = row->net.list[0];
+	row->linux_stats.network = &row->network;
+}
+
+static void fill_pod_ctrs(struct pod *pod, struct pod_row *row)
+{
+	size_t count = 0;
+
+	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
+		count++;
+	row->ctrs = mem_array(count + 1, sizeof(*row->ctrs));
+	row->list = mem_array(count + 1, sizeof(*row->list));
+	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node) {
+		struct err e = { 0 };
+		size_t n = row->linux_stats.n_containers;
+
+		if (ctr->state != CTR_RUNNING || stats_fill_ctr(ctr, &row->ctrs[n], &e) < 0)
+			continue;
+		row->list[n] = &row->ctrs[n].stats;
+		row->linux_stats.n_containers++;
+	}
+	row->linux_stats.containers = row->list;
+}
+
+static int fill_pod(struct pod *pod, struct pod_row *row, struct err *e)
+{
+	struct stats stats = { 0 };
+
+	cri__pod_sandbox_stats__init(&row->stats);
+	cri__pod_sandbox_attributes__init(&row->attributes);
+	cri__linux_pod_sandbox_stats__init(&row->linux_stats);
+	cri__process_usage__init(&row->process);
+	row->attributes.id = pod->id;
+	row->attributes.metadata = pod->config->metadata;
+	row->attributes.n_labels = pod->config->n_labels;
+	row->attributes.labels = pod->config->labels;
+	row->attributes.n_annotations = pod->config->n_annotations;
+	row->attributes.annotations = pod->config->annotations;
+	row->stats.attributes = &row->attributes;
+	row->stats.linux = &row->linux_stats;
+	if (stats_fill(pod->crid, pod->cgroup_parent, &row->usage, &stats, e) < 0)
+		return -e->code;
+	row->linux_stats.cpu = &row->usage.cpu;
+	row->linux_stats.memory = &row->usage.memory;
+	row->linux_stats.io = &row->usage.io;
+	row->process.timestamp = crid_now_ns();
+	if (stats.pids.given)
+		row->process.process_count = stats_number(&row->processes, stats.pids.current);
+	row->linux_stats.process = &row->process;
+	fill_network(pod, row, row->process.timestamp);
+	fill_pod_ctrs(pod, row);
+	return 0;
+}
+
+void svc_pod_sandbox_stats(struct call *call)
+{
+	const Cri__PodSandboxStatsRequest *q = (const void *)call->request;
+	Cri__PodSandboxStatsResponse answer = CRI__POD_SANDBOX_STATS_RESPONSE__INIT;
+	struct pod *pod = pod_find(call->crid, q->pod_sandbox_id);
+	struct pod_row row = { 0 };
+	struct err e = { 0 };
+
+	if (!pod) {
+		call_fail(call, GRPC_NOT_FOUND, "pod %.64s is not known", q->pod_sandbox_id);
+		return;
+	}
+	stats_samples_want(call->crid->samples);
+	if (pod->state != POD_READY) {
+		call_fail(call, GRPC_FAILED_PRECONDITION, "pod %s is not ready", pod->id);
+		return;
+	}
+	if (fill_pod(pod, &row, &e) < 0) {
+		err_wrap(&e, "pod %.16s", pod->id);
+		call_fail_err(call, &e);
+	} else {
+		answer.stats = &row.stats;
+		call_reply(call, &answer.base);
+	}
+	pod_row_done(&row);
+}
+
+void svc_list_pod_sandbox_stats(struct call *call)
+{
+	const Cri__ListPodSandboxStatsRequest *q = (const void *)call->request;
+	const Cri__PodSandboxStatsFilter *f = q->filter;
+	struct pod *by_id = f && f->id[0] ? pod_find(call->crid, f->id) : NULL;
+	auto_str out = { 0 };
+
+	stats_samples_want(call->crid->samples);
+	map_for_each(entry, &call->crid->pods) {
+		struct pod *pod = entry->value;
+		struct pod_row row = { 0 };
+		struct err e = { 0 };
+
+		if (pod->state != POD_READY || (f && f->id[0] && pod != by_id) ||
+		    (f && !list_match_labels(f->n_label_selector, f->label_selector,
+					     pod->config->n_labels, pod->config->labels)))
+			continue;
+		if (fill_pod(pod, &row, &e) == 0)
+			stats_add_packed(&out, &row.stats.base);
+		pod_row_done(&row);
+	}
+	call_reply_packed(call, out.text, out.len);
+}
