@@ -10,6 +10,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "cgroups/cgroup.h"
+#include "init/ctlsock.h"
 #include "init/init.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -97,52 +99,35 @@ static int boot_conf(void *ctx, struct err *e)
 	return r;
 }
 
-static int boot_controllers(int dir, const char *path, struct err *e)
-{
-	char have[256], file[64];
-	char *rest = have;
-	char *name;
-	int r = 0;
-
-	snprintf(file, sizeof(file), "%s/cgroup.controllers", path);
-	if (path_read_line(dir, file, have, sizeof(have), e) < 0)
-		return -e->code;
-	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", path);
-	while ((name = strsep(&rest, " "))) {
-		char word[32];
-
-		snprintf(word, sizeof(word), "+%s", name);
-		if (*name && path_write(dir, file, word, e) < 0)
-			r = -e->code;
-	}
-	return r;
-}
-
 /* PID 1 leaves the root: a cgroup with processes can have no controllers for its children. */
 static int boot_cgroups(void *ctx, struct err *e)
 {
-	static const char *const folders[] = { "berth", "berth/init", "berth/log", "berth/jobs",
-					       "berth/shims" };
+	static const char *const folders[] = { "berth/shims", "berth/jobs", "berth/init" };
 	struct init *in = ctx;
-	auto_fd int root = open(INIT_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct statfs fs;
-	int r;
 
-	if (root < 0 || fstatfs(root, &fs) < 0)
-		return err_set(e, errno, "open %s", INIT_CGROUP);
-	if (fs.f_type != CGROUP2_SUPER_MAGIC)
-		return err_set(e, ENOTSUP, "%s is no cgroup v2", INIT_CGROUP);
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		if (mkdirat(root, folders[i], 0755) < 0 && errno != EEXIST)
-			return err_set(e, errno, "make cgroup /%s", folders[i]);
-	}
-	if (path_write(root, "berth/init/cgroup.procs", "0", e) < 0)
+	if (cgroup_open_root(INIT_CGROUP, &in->cgroup, e) < 0)
 		return -e->code;
-	r = boot_controllers(root, ".", e);
-	if (r == 0)
-		r = boot_controllers(root, "berth", e);
-	in->cgroup = fd_take(&root);
-	return r;
+	for (size_t i = 0; i < 3; i++) {
+		auto_fd int dir = -1;
+
+		if (cgroup_create(in->cgroup, folders[i], 0, &dir, NULL, e) < 0 ||
+		    (i == 2 && cgroup_move(dir, 0, e) < 0))
+			return -e->code;
+	}
+	return 0;
+}
+
+/* In a row of its own: a container may be given less than everything. */
+static int boot_controllers(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	auto_fd int berth = -1;
+
+	if (cgroup_open(in->cgroup, "berth/jobs", &in->jobs.dir, e) < 0 ||
+	    cgroup_open(in->cgroup, "berth", &berth, e) < 0 ||
+	    cgroup_enable(in->cgroup, ~0u, e) < 0)
+		return -e->code;
+	return cgroup_enable(berth, CGROUP_USUAL, e);
 }
 
 #define NOTES_PATH "/run/berth/boot.notes"
@@ -183,6 +168,7 @@ static const struct boot_step boot_steps[] = {
 	{ { "boot line", boot_line, NULL }, ALL, false },
 	{ { "configuration", boot_conf, NULL }, ALL, false },
 	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },
+	{ { "controllers", boot_controllers, NULL }, INIT_NODE, false },
 	{ { "modules", machine_modules, NULL }, BOTH, false },
 	{ { "root partition", machine_find_root, NULL }, INIT_INITRAMFS, true },
 	{ { "root file system", machine_mount_root, NULL }, INIT_INITRAMFS, true },
@@ -196,7 +182,9 @@ static const struct boot_step boot_steps[] = {
 	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false },
 	{ { "sysctls", machine_sysctls, NULL }, INIT_MACHINE, false },
 	{ { "shared mounts", machine_share, NULL }, INIT_MACHINE, true },
-	{ { "debug shell", console_start, NULL }, INIT_MACHINE, false },
+	{ { "services", services_load, NULL }, INIT_NODE, false },
+	{ { "control socket", ctlsock_start, NULL }, INIT_NODE, false },
+	{ { "supervision", services_start, NULL }, INIT_NODE, true },
 };
 
 void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error)

@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "init/logsink.h"
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
 #define REAP_BATCH 1000 /* children a round: a fork flood must not starve the loop */
 
@@ -29,6 +32,7 @@ static void init_descriptors(void)
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	fd_close(&fd);
+	fd_close_from(STDERR_FILENO + 1);
 }
 
 static void init_reap(void *arg)
@@ -42,8 +46,8 @@ static void init_reap(void *arg)
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 			return;
 		status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-		if (!job_reaped(in, info.si_pid, status))
-			console_reaped(in, info.si_pid);
+		if (!children_reaped(&in->jobs, info.si_pid, status))
+			services_reaped(in, info.si_pid, status);
 	}
 	ev_timer_set(&in->reap, 0);
 }
@@ -52,13 +56,22 @@ static void init_on_signal(void *arg, const struct signalfd_siginfo *info)
 {
 	struct init *in = arg;
 
-	if (info->ssi_signo == SIGCHLD)
+	int signo = (int)info->ssi_signo;
+
+	if (signo == SIGCHLD)
 		ev_timer_set(&in->reap, 0);
+	else if (signo == SIGINT)
+		shutdown_begin(in, SHUTDOWN_REBOOT, "Ctrl-Alt-Del");
+	else if (signo == SIGPWR || signo == SIGRTMIN + 3)
+		shutdown_begin(in, SHUTDOWN_POWEROFF, "the power is asked off");
+	else if (signo == SIGTERM && in->mode == INIT_CONTAINER)
+		shutdown_begin(in, SHUTDOWN_POWEROFF, "TERM");
 }
 
 static int init_loop(struct init *in, struct err *e)
 {
-	static const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGPWR, SIGHUP, SIGUSR1, SIGUSR2 };
+	/* SIGRTMIN + 3 is what containers' engines send to a PID 1 for halt */
+	const int numbers[] = { SIGCHLD, SIGINT, SIGTERM, SIGPWR, SIGHUP, SIGRTMIN + 3 };
 	sigset_t set;
 
 	if (ev_init(&in->ev, e) < 0)
@@ -73,10 +86,15 @@ static int init_loop(struct init *in, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct init in = { .cgroup = -1, .words = argv + (argc > 0) };
+	struct init in = { .cgroup = -1,
+			   .jobs = { .ev = &in.ev, .dir = -1 },
+			   .log_before = STDERR_FILENO,
+			   .words = argv + (argc > 0) };
 	struct err e = { 0 };
 
 	log_init("berth-init");
+	if (getpid() != 1 && argc > 1 && str_eq(argv[1], "log"))
+		return logsink_main(argc, argv);
 	if (getpid() != 1) {
 		fprintf(stderr,
 			"berth-init: not PID 1 (of a machine or a pid namespace); see %s(8)\n",
@@ -89,11 +107,15 @@ int main(int argc, char **argv)
 	in.mode = boot_probe();
 	if (in.mode == INIT_CONTAINER)
 		in.begin_us = step_now_us();
+	else
+		reboot(RB_DISABLE_CAD); /* from here Ctrl-Alt-Del is SIGINT to us */
 	if (init_loop(&in, &e) < 0)
 		log_error("%s", err_text(&e));
 	in.rescue = !boot_run(&in);
 	if (in.rescue && in.mode != INIT_CONTAINER)
 		machine_rescue(&in);
+	else if (in.rescue)
+		shutdown_begin(&in, SHUTDOWN_POWEROFF, "the boot failed");
 	for (;;) {
 		if (ev_run(&in.ev, &e) < 0)
 			log_error("%s", err_text(&e));

@@ -8,15 +8,20 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "cgroups/child.h"
 #include "init/boot.h"
-#include "init/console.h"
-#include "init/job.h"
 #include "init/machine.h"
+#include "init/service.h"
+#include "init/shutdown.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/ev.h"
+#include "lib/serve.h"
 
 #define INIT_CGROUP "/sys/fs/cgroup"
+#define INIT_SOCKET_PATH "/run/berth/init.sock"
+#define INIT_NOTIFY_PATH "/run/berth/notify"
+#define INIT_LOG_FOLDER "/var/log/berth"
 
 struct init {
 	enum init_mode mode;
@@ -30,7 +35,11 @@ struct init {
 	int cgroup; /* folder of the node's cgroup root; -1 before the step "cgroups" */
 	struct boot_note notes[BOOT_NOTES_MAX];
 	size_t nnotes;
-	struct job jobs[JOBS_MAX];
+	struct children jobs;
+	struct services services;
+	uint64_t services_us; /* when they began to start */
+	int log_before; /* where our lines went before the log role */
+	struct serve ctl;
+	struct shutdown shutdown;
 	struct machine machine;
-	struct console console;
 };

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "init/init.h"
-#include "init/kmod.h"
 #include "lib/fd.h"
 #include "lib/id.h"
+#include "lib/kmod.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
@@ -112,38 +112,20 @@ int machine_etc(void *ctx, struct err *e)
 	return 0;
 }
 
-/* The machine's id outlives a boot when the state does. */
-static int machine_id(char ret_id[static 34], struct err *e)
-{
-	static const char kept[] = "/var/lib/berth/machine-id";
-	char id[ID_LEN + 1];
-
-	if (path_read_line(AT_FDCWD, kept, ret_id, 34, e) == 0 &&
-	    strspn(ret_id, "0123456789abcdef") == 32 && ret_id[32] == '\0')
-		return 0;
-	if (id_new(id, e) < 0)
-		return -e->code;
-	snprintf(ret_id, 34, "%.32s\n", id);
-	if (path_replace(AT_FDCWD, kept, ret_id, 33, 0444, PATH_DURABLE, e) < 0)
-		return -e->code;
-	ret_id[32] = '\0';
-	return 0;
-}
-
 int machine_identity(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
 	char id[34];
 	char name[65];
 
-	if (machine_id(id, e) < 0)
+	if (id_machine("/var/lib/berth/machine-id", id, e) < 0)
 		return err_wrap(e, "machine id");
 	snprintf(name, sizeof(name), "berth-%.8s", id);
 	if (!str_copy(name, sizeof(name), conf_text(&in->conf, "node.hostname", name)))
 		return err_set(e, EINVAL, "node.hostname: over 64 bytes");
 	if (sethostname(name, strlen(name)) < 0)
 		return err_set(e, errno, "set host name %s", name);
-	id[32] = '\n';
+	strcat(id, "\n");
 	if (path_replace(AT_FDCWD, "/etc/machine-id", id, 33, 0444, PATH_FAST, e) < 0)
 		return -e->code;
 	return path_replace(AT_FDCWD, "/etc/hostname", name, strlen(name), 0444, PATH_FAST, e);
@@ -192,12 +174,14 @@ static void machine_on_rescue_end(void *arg)
 
 void machine_rescue(struct init *in)
 {
+	struct err e = { 0 };
 	bool shell = false;
 
-	if (in->mode == INIT_MACHINE)
-		conf_bool(&in->conf, "boot.shell", false, &shell, &(struct err){ 0 });
-	if (shell) {
+	conf_bool(&in->conf, "boot.shell", false, &shell, &e);
+	if (shell && in->mode == INIT_MACHINE && in->cgroup >= 0) {
 		log_error("boot: failed; the debug shell is on the serial line");
+		if (services_load(in, &e) < 0 || services_start(in, &e) < 0)
+			log_error("boot: %s", err_text(&e));
 		return;
 	}
 	log_error("boot: failed; rebooting in %d s", RESCUE_MS / 1000);

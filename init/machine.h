@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "init/uevent.h"
 #include "lib/err.h"
 #include "lib/ev.h"
+#include "lib/uevent.h"
 
 struct init;
 

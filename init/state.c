@@ -12,6 +12,7 @@
 
 #include "init/init.h"
 #include "init/machine.h"
+#include "lib/blk.h"
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/path.h"
@@ -22,13 +23,6 @@
 #define STATE_CHECK_MS 600000
 #define STATE_MOUNT_MS 60000
 
-enum state_kind {
-	STATE_EMPTY, /* nothing but zeros at its start */
-	STATE_CLEAN, /* ext4, unmounted in order */
-	STATE_DIRTY, /* ext4, with a journal to replay or errors to mend */
-	STATE_FOREIGN,
-};
-
 int machine_find_state(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
@@ -36,40 +30,7 @@ int machine_find_state(void *ctx, struct err *e)
 
 	if (str_eq(label, "none"))
 		return 0;
-	return uevent_partition(in, label, STATE_FIND_MS, in->machine.state_dev, e);
-}
-
-static uint32_t state_le(const unsigned char *p, int bytes)
-{
-	uint32_t n = 0;
-
-	while (bytes-- > 0)
-		n = n << 8 | p[bytes];
-	return n;
-}
-
-/* By the superblock at 1024: magic 0x38, state 0x3a (1: clean), incompatible features 0x60 (4:
- * replay the journal). */
-static int state_probe(const char *dev, enum state_kind *ret, struct err *e)
-{
-	static const unsigned char zeros[4096];
-	unsigned char head[4096];
-	const unsigned char *super = head + 1024;
-	auto_fd int fd = open(dev, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_set(e, errno, "open %s", dev);
-	if (pread(fd, head, sizeof(head), 0) != sizeof(head))
-		return err_set(e, errno ?: EIO, "read %s", dev);
-	if (memcmp(head, zeros, sizeof(head)) == 0)
-		*ret = STATE_EMPTY;
-	else if (state_le(super + 0x38, 2) != 0xef53)
-		*ret = STATE_FOREIGN;
-	else if (state_le(super + 0x3a, 2) == 1 && !(state_le(super + 0x60, 4) & 4))
-		*ret = STATE_CLEAN;
-	else
-		*ret = STATE_DIRTY;
-	return 0;
+	return uevent_partition(&in->ev, label, STATE_FIND_MS, in->machine.state_dev, e);
 }
 
 static int state_program(struct init *in, const char *const *argv, uint64_t limit_ms, struct err *e)
@@ -80,7 +41,7 @@ static int state_program(struct init *in, const char *const *argv, uint64_t limi
 	s.path = argv[0];
 	s.argv = argv;
 	s.fds[1] = s.fds[2] = kmsg;
-	return job_run(in, argv[0], &s, limit_ms, e);
+	return child_run(&in->jobs, argv[0], &s, limit_ms, e);
 }
 
 int machine_check_state(void *ctx, struct err *e)
@@ -90,28 +51,28 @@ int machine_check_state(void *ctx, struct err *e)
 	const char *const make[] = { "/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L",
 				     "berth-state",	 dev,  NULL };
 	const char *const check[] = { "/usr/sbin/e2fsck", "-p", dev, NULL };
-	enum state_kind kind;
+	enum blk_content kind;
 	struct err after = { 0 };
 	int r;
 
 	if (!*dev)
 		return 0;
-	if (state_probe(dev, &kind, e) < 0)
+	if (blk_probe(dev, &kind, e) < 0)
 		return -e->code;
 	switch (kind) {
-	case STATE_EMPTY:
+	case BLK_EMPTY:
 		log_info("boot: %s is empty: making its file system", dev);
 		return state_program(in, make, STATE_MAKE_MS, e);
-	case STATE_DIRTY:
+	case BLK_EXT4_DIRTY:
 		log_warn("boot: %s was not unmounted in order: checking it", dev);
 		r = state_program(in, check, STATE_CHECK_MS, e);
 		/* e2fsck exits 1 when it mended everything: what it left behind decides */
-		if (r < 0 && (state_probe(dev, &kind, &after) < 0 || kind != STATE_CLEAN))
+		if (r < 0 && (blk_probe(dev, &kind, &after) < 0 || kind != BLK_EXT4))
 			return r;
 		return 0;
-	case STATE_FOREIGN:
+	case BLK_FOREIGN:
 		return err_set(e, EINVAL, "%s holds something that is no ext4", dev);
-	case STATE_CLEAN:
+	case BLK_EXT4:
 		break;
 	}
 	return 0;
@@ -145,7 +106,8 @@ int machine_mount_state(void *ctx, struct err *e)
 
 	s.run = state_mount;
 	s.arg = in->machine.state_dev;
-	if (!machine_is_mount("/var") && job_run(in, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
+	if (!machine_is_mount("/var") &&
+	    child_run(&in->jobs, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		if (path_mkdirs(folders[i].path, 0755, e) < 0)

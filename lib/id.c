@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/path.h"
 #include "lib/str.h"
 
 int id_new(char ret_id[static ID_LEN + 1], struct err *e)
@@ -51,4 +52,21 @@ int id_boot(char ret_id[static 33], struct err *e)
 	}
 	ret_id[len] = '\0';
 	return len == 32 ? 0 : err_set(e, EIO, "read boot_id");
+}
+
+int id_machine(const char *path, char ret_id[static 33], struct err *e)
+{
+	char id[ID_LEN + 1];
+
+	if (path_read_line(AT_FDCWD, path, id, sizeof(id), e) < 0 || strlen(id) != 32 ||
+	    strspn(id, "0123456789abcdef") != 32) {
+		if (id_new(id, e) < 0)
+			return -e->code;
+		id[32] = '\n';
+		if (path_replace(AT_FDCWD, path, id, 33, 0444, PATH_DURABLE, e) < 0)
+			return -e->code;
+	}
+	memcpy(ret_id, id, 32);
+	ret_id[32] = '\0';
+	return 0;
 }

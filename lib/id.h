@@ -18,3 +18,6 @@ bool id_oci_valid(const char *id);
 
 /* The kernel's boot id without dashes (32 hex digits). */
 int id_boot(char ret_id[static 33], struct err *e);
+
+/* The id kept at path (32 hex digits), made there when there is none. */
+int id_machine(const char *path, char ret_id[static 33], struct err *e);

@@ -27,9 +27,12 @@ void log_set_level(enum log_level level)
 	log_state.level = level;
 }
 
-void log_to(int fd)
+int log_to(int fd)
 {
+	int before = log_state.fd;
+
 	log_state.fd = fd;
+	return before;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

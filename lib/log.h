@@ -18,7 +18,8 @@ enum log_level {
  */
 void log_init(const char *name);
 void log_set_level(enum log_level level);
-void log_to(int fd);
+/* Returns the descriptor it went to before. */
+int log_to(int fd);
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #define log_error(...) log_line(LOG_ERR, __VA_ARGS__)

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lib/mnt.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/path.h"
 #include "lib/str.h"
+
+#define MNT_INFO_MAX (16u << 20) /* bytes of mountinfo */
 
 /* the kernel explains a failed fsconfig in the context's message queue ("e text") */
 static int mnt_fail(int ctx, struct err *e, const char *what, const char *fstype)
@@ -81,5 +90,117 @@ int mnt_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, int recu
 
 	if (mount_setattr(fd, "", flags, &attr, sizeof(attr)) < 0)
 		return err_set(e, errno, "set mount attributes");
+	return 0;
+}
+
+/* The kernel writes blanks, newlines and backslashes of a path as three octal digits. */
+static void mnt_unescape(char *path)
+{
+	char *out = path;
+
+	for (; *path; path++) {
+		if (path[0] == '\\' && path[1] >= '0' && path[1] <= '3' && path[2] && path[3]) {
+			*out++ = (char)((path[1] - '0') << 6 | (path[2] - '0') << 3 |
+					(path[3] - '0'));
+			path += 3;
+		} else {
+			*out++ = *path;
+		}
+	}
+	*out = '\0';
+}
+
+static bool mnt_is_kept(const char *path, const char *const *keep)
+{
+	for (; *keep; keep++) {
+		size_t len = strlen(*keep);
+
+		if (strncmp(path, *keep, len) == 0 && (path[len] == '\0' || path[len] == '/'))
+			return true;
+	}
+	return str_eq(path, "/");
+}
+
+/* One round over the list as it is now; how many mounts went, or a negative errno. */
+static int mnt_unmount_round(const char *const *keep, bool last, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_free char **paths = NULL;
+	size_t count = 0;
+	size_t room = 0;
+	char *rest;
+	char *line;
+	int gone = 0;
+
+	if (path_read(AT_FDCWD, "/proc/self/mountinfo", MNT_INFO_MAX, &text, NULL, e) < 0)
+		return -e->code;
+	rest = text;
+	while ((line = str_field(&rest, "\n"))) {
+		for (int i = 0; line && i < 4; i++)
+			str_field(&line, " ");
+		mem_grow(&paths, &room, count + 1, sizeof(*paths));
+		paths[count] = line ? str_field(&line, " ") : NULL;
+		count += paths[count] != NULL;
+	}
+	while (count-- > 0) {
+		const char *path = paths[count];
+
+		mnt_unescape(paths[count]);
+		if (mnt_is_kept(path, keep))
+			continue;
+		if (umount2(path, UMOUNT_NOFOLLOW) == 0)
+			gone++;
+		else if (last && err_set(e, errno, "unmount %s", path))
+			mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+	}
+	return gone;
+}
+
+int mnt_unmount_all(const char *const *keep, struct err *e)
+{
+	int gone;
+
+	do {
+		gone = mnt_unmount_round(keep, false, e);
+	} while (gone > 0);
+	if (gone == 0)
+		gone = mnt_unmount_round(keep, true, e);
+	return gone < 0 || e->code ? -e->code : 0;
+}
+
+/* Gives an initramfs' memory back. Only a ramfs is emptied: never a disk. Closes old. */
+static void mnt_free_old(int old)
+{
+	struct err e = { 0 };
+	struct statfs fs;
+	DIR *dir = fdopendir(old);
+	bool ours =
+		fstatfs(old, &fs) == 0 && (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC);
+
+	for (struct dirent *d; ours && dir && (d = readdir(dir));) {
+		if (str_eq(d->d_name, ".") || str_eq(d->d_name, ".."))
+			continue;
+		if (path_remove_tree(old, d->d_name, &e) < 0)
+			log_warn("free the old root: %s", err_text(&e));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+int mnt_switch_root(const char *path, const char *const *moved, struct err *e)
+{
+	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (; *moved; moved++) {
+		auto_free char *to = mem_printf("%s%s", path, *moved);
+
+		if (mount(*moved, to, NULL, MS_MOVE, NULL) < 0)
+			return err_set(e, errno, "move %s to %s", *moved, path);
+	}
+	if (chdir(path) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	    chdir("/") < 0)
+		return err_set(e, errno, "enter root %s", path);
+	if (old >= 0)
+		mnt_free_old(old);
 	return 0;
 }

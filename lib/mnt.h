@@ -3,6 +3,7 @@
  * Linux 5.2 to 5.12). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,3 +30,14 @@ int mnt_attach(int mount, int target, struct err *e);
  */
 int mnt_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, int recursive,
 	    struct err *e);
+
+/*
+ * Unmounts, newest first, every mount whose path does not begin with one of keep (NULL-terminated;
+ * "/" itself always stays), in rounds as long as one goes. What stays busy is made read-only, and
+ * is an -EBUSY by name.
+ */
+int mnt_unmount_all(const char *const *keep, struct err *e);
+
+/* Moves the mounts named (NULL-terminated) below path, makes path the root, and empties the old one
+ * when it was a ramfs. */
+int mnt_switch_root(const char *path, const char *const *moved, struct err *e);

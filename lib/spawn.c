@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/tty.h"
 
 /* a child reports the failed step and its errno through the exec pipe */
 struct spawn_failure {
@@ -87,6 +88,10 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 	if (dup3(mine, report, O_CLOEXEC) < 0)
 		spawn_fail(mine, "place descriptors");
 	fd_close_from(report + 1);
+	if (s->session)
+		setsid();
+	if (s->tty && tty_take(s->tty, &(struct err){ 0 }) < 0)
+		spawn_fail(report, "take the terminal");
 	if (s->parent_death) {
 		prctl(PR_SET_PDEATHSIG, s->parent_death);
 		if (!(s->flags & CLONE_NEWPID) && getppid() != parent)

@@ -7,7 +7,7 @@
 
 #include "lib/err.h"
 
-#define SPAWN_FDS 16
+#define SPAWN_FDS 24
 
 struct spawn {
 	const char *path; /* program; NULL: run() in the child instead */
@@ -21,6 +21,8 @@ struct spawn {
 	const char *cwd; /* NULL: "/" */
 	uid_t uid; /* 0: stay; else all ids and groups are this and gid, no capability */
 	gid_t gid;
+	int session; /* non-zero: in a session of its own */
+	const char *tty; /* that session's terminal, and 0 to 2; NULL: none */
 	int parent_death; /* signal when the parent dies; 0: none */
 	unsigned long flags; /* further clone3 flags (namespaces) */
 };

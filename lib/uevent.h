@@ -5,8 +5,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
-
-struct init;
+#include "lib/ev.h"
 
 #define UEVENT_DEV_MAX 48
 
@@ -14,5 +13,5 @@ struct init;
  * Waits for the partition of that GPT name, at most limit_ms, and writes its
  * node ("/dev/vda2"). The loop runs meanwhile. -ETIMEDOUT names the label.
  */
-int uevent_partition(struct init *in, const char *label, uint64_t limit_ms,
+int uevent_partition(struct ev *ev, const char *label, uint64_t limit_ms,
 		     char ret_dev[static UEVENT_DEV_MAX], struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "init/kmod.h"
+#include "lib/kmod.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * The events only say "look again": what counts is read from sysfs, so that a lost event (ENOBUFS)
  * or one that came before we listened changes nothing.
  */
-#include "init/uevent.h"
+#include "lib/uevent.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "init/init.h"
 #include "lib/fd.h"
 #include "lib/path.h"
 #include "lib/str.h"
@@ -97,7 +96,7 @@ static void uevent_on_event(void *arg, uint32_t events)
 	w->seen = true;
 }
 
-int uevent_partition(struct init *in, const char *label, uint64_t limit_ms,
+int uevent_partition(struct ev *ev, const char *label, uint64_t limit_ms,
 		     char ret_dev[static UEVENT_DEV_MAX], struct err *e)
 {
 	uint64_t end = ev_now_ms() + limit_ms;
@@ -106,7 +105,7 @@ int uevent_partition(struct init *in, const char *label, uint64_t limit_ms,
 	int r = 0;
 
 	if (uevent_open(&fd, e) < 0 ||
-	    ev_add_fd(&in->ev, &w.source, fd, EPOLLIN, uevent_on_event, &w, e) < 0)
+	    ev_add_fd(ev, &w.source, fd, EPOLLIN, uevent_on_event, &w, e) < 0)
 		return -e->code;
 	for (uint64_t now; r == 0;) {
 		if (w.seen && uevent_find(label, ret_dev))
@@ -117,7 +116,7 @@ int uevent_partition(struct init *in, const char *label, uint64_t limit_ms,
 			r = err_set(e, ETIMEDOUT, "no partition %s after %llu s", label,
 				    (unsigned long long)limit_ms / 1000);
 		else
-			r = ev_round(&in->ev, (int)(end - now), e);
+			r = ev_round(ev, (int)(end - now), e);
 		r = r < 0 ? r : 0;
 	}
 	ev_remove(&w.source);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "init/logsink.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "init/init.h"
+#include "lib/collect.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+enum {
+	LOGSINK_RINGS = 3,
+	LOGSINK_PIPES,
+};
+
+int logsink_main(int argc, char **argv)
+{
+	struct collect what = {
+		.rings = LOGSINK_RINGS,
+		.first = LOGSINK_PIPES,
+		.count = argc - 3,
+		.names = argv + 3,
+		.folder = INIT_LOG_FOLDER,
+		.kmsg = -1,
+	};
+	struct err e = { 0 };
+
+	log_init("berth-log");
+	if (argc > 2 && str_eq(argv[2], "kmsg"))
+		what.kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (argc > 3 && collect_run(&what, &e) == 0)
+		return 0;
+	log_error("%s", argc > 3 ? err_text(&e) : "no names");
+	return 1;
+}
+
+void logsink_start(struct init *in)
+{
+	int end = in->services.row[0].pipe[1];
+
+	/* ours alone: PID 1 drops a line rather than wait for the log role */
+	if (fd_set_nonblock(end, true, &(struct err){ 0 }) == 0)
+		in->log_before = log_to(end);
+}
+
+void logsink_end(struct init *in)
+{
+	log_to(in->log_before);
+}
+
+void logsink_descriptors(const struct init *in, struct spawn *sp)
+{
+	sp->fds[1] = sp->fds[2] = in->log_before;
+	sp->fds[LOGSINK_RINGS] = in->services.rings;
+	sp->nfds = LOGSINK_PIPES + in->services.count;
+	for (size_t i = 0; i < in->services.count; i++)
+		sp->fds[LOGSINK_PIPES + i] = in->services.row[i].pipe[0];
+}
+
+void logsink_end_line(const struct service *s)
+{
+	char path[40];
+	auto_fd int fd = -1;
+
+	/* another open file of the same pipe: the service's end must stay blocking */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->pipe[1]);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "\n", 1);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The log role: "berth-init log kmsg|quiet NAME...", with the rings as descriptor 3 and the read
+ * end of each NAME's pipe from 4 up (lib/collect.h). PID 1 keeps both ends of each pipe, so its
+ * successor loses nothing and no service sees EPIPE.
+ */
+#pragma once
+
+#include "lib/spawn.h"
+
+struct init;
+struct service;
+
+int logsink_main(int argc, char **argv);
+
+/* In PID 1. From start to end our own lines go to the log role, too. */
+void logsink_start(struct init *in);
+void logsink_end(struct init *in);
+/* What the log role's process is given. */
+void logsink_descriptors(const struct init *in, struct spawn *sp);
+/* A process that died in the middle of a line: the next one begins a new line. */
+void logsink_end_line(const struct service *s);

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What PID 1's children and its log role stand on: notify, ring, logfile, json_read, blk, serve. */
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/blk.h"
+#include "lib/ev.h"
+#include "lib/fd.h"
+#include "lib/id.h"
+#include "lib/json_read.h"
+#include "lib/logfile.h"
+#include "lib/mem.h"
+#include "lib/msg.h"
+#include "lib/notify.h"
+#include "lib/path.h"
+#include "lib/proto.h"
+#include "lib/ring.h"
+#include "lib/serve.h"
+#include "lib/str.h"
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/berth-unit-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	return path_remove_tree(AT_FDCWD, folder, &(struct err){ 0 });
+}
+
+static char *in_folder(const char *name)
+{
+	return mem_printf("%s/%s", folder, name);
+}
+
+static void notify_lines_are_read(void **state)
+{
+	struct notify n = { 0 };
+	char text[] = "STATUS=all \"well\"\\\x01\nREADY=1\nWATCHDOG=1\nMAINPID=3\nREADY=0\n\n=";
+
+	(void)state;
+	notify_parse(text, &n);
+	assert_true(n.ready && n.alive && !n.stopping && n.has_status);
+	assert_string_equal(n.status, "all ?well???");
+}
+
+static void notify_status_is_bounded(void **state)
+{
+	struct notify n = { 0 };
+	char text[1000] = "STATUS=";
+
+	(void)state;
+	memset(text + 7, 'x', 900);
+	notify_parse(text, &n);
+	assert_int_equal(strlen(n.status), NOTIFY_STATUS_MAX - 1);
+}
+
+static void a_notification_carries_its_sender(void **state)
+{
+	auto_free char *path = in_folder("notify");
+	auto_fd int fd = -1;
+	struct notify n;
+	struct err e = { 0 };
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(notify_listen(path, &fd, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(notify_receive(fd, &n, &e), 0);
+	setenv("NOTIFY_SOCKET", path, 1);
+	notify("READY=1\nSTATUS=up");
+	notify("");
+	unsetenv("NOTIFY_SOCKET");
+	notify("READY=1");
+	assert_int_equal(notify_receive(fd, &n, &e), 1);
+	assert_int_equal(n.pid, getpid());
+	assert_true(n.ready);
+	assert_string_equal(n.status, "up");
+	assert_int_equal(notify_receive(fd, &n, &e), 1);
+	assert_false(n.ready);
+	assert_int_equal(notify_receive(fd, &n, &e), 0);
+}
+
+static void a_ring_keeps_the_last_whole_lines(void **state)
+{
+	struct ring *writer, *reader;
+	auto_fd int fd = -1;
+	struct err e = { 0 };
+	size_t count;
+	char name[RING_NAME_MAX];
+
+	(void)state;
+	assert_int_equal(ring_new(2, &fd, &e), 0);
+	assert_int_equal(ring_map(fd, true, &writer, &count, &e), 0);
+	assert_int_equal(ring_map(fd, false, &reader, &count, &e), 0);
+	assert_int_equal(count, 2);
+	ring_set_name(ring_at(writer, 1), "crid");
+	assert_string_equal(ring_name(ring_at(reader, 1), name), "crid");
+	for (int i = 0; i < 20000; i++) {
+		char line[32];
+		int n = snprintf(line, sizeof(line), "line %d\n", i);
+
+		ring_add(ring_at(writer, 1), line, (size_t)n);
+		if (i == 1) {
+			auto_free char *two = ring_text(ring_at(reader, 1));
+
+			assert_string_equal(two, "line 0\nline 1\n");
+		}
+	}
+	{
+		auto_free char *text = ring_text(ring_at(reader, 1));
+		auto_free char *other = ring_text(ring_at(reader, 0));
+		size_t len = strlen(text);
+
+		assert_true(len > RING_SIZE - 16 && len <= RING_SIZE);
+		assert_true(str_starts(text, "line "));
+		assert_true(str_ends(text, "line 19998\nline 19999\n"));
+		assert_string_equal(other, "");
+	}
+}
+
+static void foreign_memory_is_no_ring(void **state)
+{
+	auto_fd int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct ring *rings;
+	struct err e = { 0 };
+	size_t count;
+
+	(void)state;
+	assert_int_equal(ring_map(fd, false, &rings, &count, &e), -EPROTO);
+}
+
+static void a_log_file_stays_bounded(void **state)
+{
+	struct logfile f = { .fd = -1, .max_bytes = 100 };
+	auto_free char *path = in_folder("x.log");
+	auto_free char *old = in_folder("x.log.1");
+	auto_free char *text = NULL;
+	struct err e = { 0 };
+	struct stat st;
+
+	(void)state;
+	strcpy(f.path, path);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(logfile_write(&f, "0123456789\n", 11, &e), 0);
+	assert_int_equal(stat(old, &st), 0);
+	assert_int_equal(st.st_size, 99);
+	assert_int_equal(path_read(AT_FDCWD, path, 200, &text, NULL, &e), 0);
+	assert_int_equal(strlen(text), 55);
+	close(f.fd);
+}
+
+static void a_log_file_comes_back_after_an_error(void **state)
+{
+	struct logfile f = { .fd = -1, .max_bytes = 100 };
+	auto_free char *dir = in_folder("dir");
+	auto_free char *path = in_folder("dir/y.log");
+	struct err e = { 0 };
+
+	(void)state;
+	strcpy(f.path, path);
+	assert_int_equal(logfile_write(&f, "a\n", 2, &e), -ENOENT);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(logfile_write(&f, "b\n", 2, &e), 0);
+	close(f.fd);
+}
+
+struct thing {
+	const char *name;
+	const char **words;
+	bool on;
+	int n;
+	uint64_t big;
+};
+
+static const struct json_field thing_fields[] = {
+	{ "name", JSON_READ_TEXT, offsetof(struct thing, name) },
+	{ "words", JSON_READ_TEXTS, offsetof(struct thing, words) },
+	{ "on", JSON_READ_BOOL, offsetof(struct thing, on) },
+	{ "n", JSON_READ_INT, offsetof(struct thing, n) },
+	{ "big", JSON_READ_U64, offsetof(struct thing, big) },
+	{ "other", JSON_READ_OTHER, 0 },
+};
+
+static int read_thing(const char *text, struct thing *t, struct json **tree, struct err *e)
+{
+	assert_int_equal(json_parse(text, strlen(text), tree, e), 0);
+	return json_read(*tree, thing_fields, 6, t, e);
+}
+
+static void a_table_reads_an_object(void **state)
+{
+	struct thing t = { .n = 5, .big = 7 };
+	auto_json *tree = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(read_thing("{\"name\":\"x\",\"words\":[\"a\",\"b\"],\"on\":true,\"n\":-3,"
+				    "\"other\":[{}]}",
+				    &t, &tree, &e),
+			 0);
+	assert_string_equal(t.name, "x");
+	assert_string_equal(t.words[1], "b");
+	assert_null(t.words[2]);
+	assert_true(t.on);
+	assert_int_equal(t.n, -3);
+	assert_int_equal(t.big, 7);
+	free(t.words);
+}
+
+static void a_table_refuses_what_it_does_not_know(void **state)
+{
+	struct thing t = { 0 };
+	auto_json *tree = NULL;
+	auto_json *list = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(read_thing("{\"name\":\"x\",\"nmae\":1}", &t, &tree, &e), -EINVAL);
+	assert_string_equal(e.msg, "nmae: unknown key");
+	assert_int_equal(read_thing("[]", &t, &list, &e), -EINVAL);
+}
+
+static void a_disk_is_known_by_its_first_bytes(void **state)
+{
+	auto_free char *path = in_folder("disk");
+	char head[4096] = { 0 };
+	enum blk_content kind;
+	struct err e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		static const enum blk_content wanted[] = { BLK_EMPTY, BLK_FOREIGN, BLK_EXT4_DIRTY,
+							   BLK_EXT4 };
+
+		if (i == 1)
+			head[7] = 1;
+		if (i == 2)
+			memcpy(head + 1024 + 0x38, "\x53\xef", 2);
+		if (i == 3)
+			head[1024 + 0x3a] = 1;
+		assert_int_equal(path_replace(AT_FDCWD, path, head, sizeof(head), 0600, PATH_FAST,
+					      &e),
+				 0);
+		assert_int_equal(blk_probe(path, &kind, &e), 0);
+		assert_int_equal(kind, wanted[i]);
+	}
+}
+
+static void an_id_is_made_once(void **state)
+{
+	auto_free char *path = in_folder("id");
+	char first[33], second[33];
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(id_machine(path, first, &e), 0);
+	assert_int_equal(id_machine(path, second, &e), 0);
+	assert_string_equal(first, second);
+	assert_int_equal(strlen(first), 32);
+	assert_int_equal(path_replace(AT_FDCWD, path, "torn", 4, 0444, PATH_FAST, &e), 0);
+	assert_int_equal(id_machine(path, second, &e), 0);
+	assert_string_not_equal(first, second);
+}
+
+static int answer(void *ctx, uint32_t type, const char *body, struct serve_answer *a, struct err *e)
+{
+	(void)ctx;
+	if (type == 7)
+		return err_set(e, ENOENT, "no \"%s\"", "x");
+	serve_add(a, "%s", body);
+	return 0;
+}
+
+static void requests_are_answered(void **state)
+{
+	auto_free char *path = in_folder("sock");
+	int fds[SERVE_CLIENTS + 1];
+	struct serve s;
+	struct ev ev;
+	struct err e = { 0 };
+	auto_msg m = { 0 };
+
+	(void)state;
+	assert_int_equal(ev_init(&ev, &e), 0);
+	assert_int_equal(serve_start(&s, &ev, path, answer, NULL, &e), 0);
+	for (int i = 0; i <= SERVE_CLIENTS; i++) {
+		assert_int_equal(msg_connect(path, &fds[i], &e), 0);
+		assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	}
+	assert_int_equal(msg_send(fds[0], 1, 42, "{\"a\":1}", NULL, 0, &e), 0);
+	assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	assert_int_equal(msg_recv(fds[0], &m, &e), 1);
+	assert_int_equal(m.h.type, PROTO_OK);
+	assert_int_equal(m.h.id, 42);
+	assert_string_equal(m.body, "{\"a\":1}");
+	assert_int_equal(msg_send(fds[0], 7, 43, "{}", NULL, 0, &e), 0);
+	assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	assert_int_equal(msg_recv(fds[0], &m, &e), 1);
+	assert_int_equal(m.h.type, PROTO_ERROR);
+	assert_string_equal(m.body, "{\"errno\":2,\"message\":\"no 'x'\"}");
+	/* one too many is closed, a place that becomes free is used again */
+	assert_int_equal(msg_recv(fds[SERVE_CLIENTS], &m, &e), 0);
+	close(fds[0]);
+	assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	close(fds[SERVE_CLIENTS]);
+	assert_int_equal(msg_connect(path, &fds[SERVE_CLIENTS], &e), 0);
+	assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	assert_int_equal(msg_send(fds[SERVE_CLIENTS], 1, 1, "{}", NULL, 0, &e), 0);
+	assert_int_equal(ev_round(&ev, 1000, &e), 0);
+	assert_int_equal(msg_recv(fds[SERVE_CLIENTS], &m, &e), 1);
+	for (int i = 1; i <= SERVE_CLIENTS; i++)
+		close(fds[i]);
+	for (int i = 0; i < SERVE_CLIENTS; i++)
+		assert_int_equal(ev_round(&ev, 0, &e), 0);
+	close(s.listener.fd);
+	ev_done(&ev);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(notify_lines_are_read),
+		cmocka_unit_test(notify_status_is_bounded),
+		cmocka_unit_test(a_notification_carries_its_sender),
+		cmocka_unit_test(a_ring_keeps_the_last_whole_lines),
+		cmocka_unit_test(foreign_memory_is_no_ring),
+		cmocka_unit_test(a_log_file_stays_bounded),
+		cmocka_unit_test(a_log_file_comes_back_after_an_error),
+		cmocka_unit_test(a_table_reads_an_object),
+		cmocka_unit_test(a_table_refuses_what_it_does_not_know),
+		cmocka_unit_test(a_disk_is_known_by_its_first_bytes),
+		cmocka_unit_test(an_id_is_made_once),
+		cmocka_unit_test(requests_are_answered),
+	};
+
+	return cmocka_run_group_tests_name(__FILE__, tests, make_folder, remove_folder);
+}
