@@ -4,14 +4,34 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/str.h"
+
+#define CTL_ID_MIN 6 /* digits by which stop knows an id from a service's name */
+
+static const struct {
+	const char *about;
+	const struct verb *verbs;
+	const size_t *count;
+} tables[] = {
+	{ "the node", verbs_node, &verbs_node_count },
+	{ "pods and containers", verbs_pod, &verbs_pod_count },
+	{ "", verbs_run, &verbs_run_count },
+	{ "images", verbs_image, &verbs_image_count },
+};
+
+#define NTABLES (sizeof(tables) / sizeof(tables[0]))
 
 static void ctl_usage(FILE *out)
 {
 	fputs("usage: berthctl [--json] [--init SOCKET] [--endpoint SOCKET] VERB [OPERAND...]\n",
 	      out);
-	verb_usage(verbs_node, verbs_node_count, out);
+	for (size_t i = 0; i < NTABLES; i++) {
+		if (tables[i].about[0])
+			fprintf(out, "\n%s:\n", tables[i].about);
+		verb_usage(tables[i].verbs, *tables[i].count, out);
+	}
 }
 
 static bool ctl_has(const struct verb *verbs, size_t count, const char *name)
@@ -23,20 +43,31 @@ static bool ctl_has(const struct verb *verbs, size_t count, const char *name)
 	return false;
 }
 
+/* "stop" is said of services by name, and of containers and pods by id. */
+static bool ctl_is_other_stop(const struct verb *verbs, int argc, char **argv)
+{
+	bool id = argc > 1 && (str_eq(argv[1], "-t") ||
+			       (strspn(argv[1], "0123456789abcdef") == strlen(argv[1]) &&
+				strlen(argv[1]) >= CTL_ID_MIN));
+
+	return str_eq(argv[0], "stop") && (verbs == verbs_node) == id;
+}
+
 static int ctl_run(struct ctl *ctl, int argc, char **argv, struct err *e)
 {
-	static const struct {
-		const struct verb *verbs;
-		const size_t *count;
-	} tables[] = {
-		{ verbs_node, &verbs_node_count },
-	};
+	for (size_t i = 0; i < NTABLES; i++) {
+		const struct verb *verbs = tables[i].verbs;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		if (ctl_has(tables[i].verbs, *tables[i].count, argv[0]))
-			return verb_run(tables[i].verbs, *tables[i].count, ctl, argc, argv, e);
+		if (ctl_has(verbs, *tables[i].count, argv[0]) &&
+		    !ctl_is_other_stop(verbs, argc, argv))
+			return verb_run(verbs, *tables[i].count, ctl, argc, argv, e);
 	}
 	return err_set(e, EINVAL, "unknown verb %s; berthctl --help lists them", argv[0]);
+}
+
+static const char *ctl_socket(const char *endpoint)
+{
+	return str_starts(endpoint, "unix://") ? endpoint + strlen("unix://") : endpoint;
 }
 
 int main(int argc, char **argv)
@@ -50,9 +81,12 @@ int main(int argc, char **argv)
 	};
 	struct ctl ctl = { .init_socket = "/run/berth/init.sock",
 			   .endpoint = "/run/berth/cri.sock" };
+	const char *endpoint = getenv("CONTAINER_RUNTIME_ENDPOINT");
 	struct err e = { 0 };
 	int c, r;
 
+	if (endpoint && endpoint[0])
+		ctl.endpoint = ctl_socket(endpoint);
 	while ((c = getopt_long(argc, argv, "+h", options, NULL)) >= 0) {
 		switch (c) {
 		case 'j':
@@ -62,7 +96,7 @@ int main(int argc, char **argv)
 			ctl.init_socket = optarg;
 			break;
 		case 'e':
-			ctl.endpoint = str_starts(optarg, "unix://") ? optarg + 7 : optarg;
+			ctl.endpoint = ctl_socket(optarg);
 			break;
 		case 'h':
 			ctl_usage(stdout);

@@ -19,5 +19,5 @@ struct ctl {
 	const char *endpoint; /* of CRI: a path, without unix:// */
 };
 
-extern const struct verb verbs_node[];
-extern const size_t verbs_node_count;
+extern const struct verb verbs_node[], verbs_pod[], verbs_run[], verbs_image[];
+extern const size_t verbs_node_count, verbs_pod_count, verbs_run_count, verbs_image_count;
