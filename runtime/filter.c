@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/filter.h"
+
+#include <assert.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+
+#define FILTER_MAGIC 0x31465342u /* "BSF1" */
+
+struct filter_program {
+	struct sock_filter *insns;
+	size_t count;
+	size_t room;
+};
+
+/* From lo up to the next run: one action, or the rules [first, first + count) of the number lo. */
+struct filter_run {
+	uint32_t lo;
+	uint32_t action;
+	size_t first, count;
+};
+
+struct filter_runs {
+	struct filter_run *rows;
+	size_t count;
+	size_t room;
+};
+
+void filter_rules_done(struct filter_rules *r)
+{
+	for (size_t i = 0; i < r->arch_count; i++) {
+		for (size_t k = 0; k < r->archs[i].count; k++)
+			free(r->archs[i].rules[k].conds);
+		free(r->archs[i].rules);
+	}
+	*r = (struct filter_rules){ 0 };
+}
+
+void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action,
+		      const struct filter_cond *conds, size_t count)
+{
+	mem_grow(&arch->rules, &arch->room, arch->count + 1, sizeof(*arch->rules));
+	arch->rules[arch->count] = (struct filter_rule){
+		.number = number,
+		.action = action,
+		.order = (uint32_t)arch->count,
+		.cond_count = (uint32_t)count,
+		.conds = count ? mem_memdup(conds, count * sizeof(*conds)) : NULL,
+	};
+	arch->count++;
+}
+
+static void filter_emit(struct filter_program *p, struct sock_filter insn)
+{
+	mem_grow(&p->insns, &p->room, p->count + 1, sizeof(*p->insns));
+	p->insns[p->count++] = insn;
+}
+
+static void filter_load_data(struct filter_program *p, size_t offset)
+{
+	filter_emit(p, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
+}
+
+static void filter_ret(struct filter_program *p, uint32_t action)
+{
+	filter_emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
+}
+
+#define FAIL 0xff /* patched to the end of the rule, which is less than 255 away */
+
+static void filter_jump(struct filter_program *p, unsigned short op, uint32_t k, uint8_t jt,
+			uint8_t jf)
+{
+	filter_emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | op | BPF_K, k, jt, jf));
+}
+
+/* little endian: the low half of an argument comes first */
+static void filter_cond(struct filter_program *p, const struct filter_cond *c)
+{
+	size_t low = offsetof(struct seccomp_data, args) + 8 * c->arg;
+	uint32_t hi = (uint32_t)(c->value >> 32);
+	uint32_t lo = (uint32_t)c->value;
+
+	filter_load_data(p, low + 4);
+	switch (c->op) {
+	case FILTER_EQ:
+		filter_jump(p, BPF_JEQ, hi, 0, FAIL);
+		filter_load_data(p, low);
+		filter_jump(p, BPF_JEQ, lo, 0, FAIL);
+		break;
+	case FILTER_NE:
+		filter_jump(p, BPF_JEQ, hi, 0, 2);
+		filter_load_data(p, low);
+		filter_jump(p, BPF_JEQ, lo, FAIL, 0);
+		break;
+	case FILTER_GT:
+	case FILTER_GE:
+		filter_jump(p, BPF_JGT, hi, 3, 0);
+		filter_jump(p, BPF_JEQ, hi, 0, FAIL);
+		filter_load_data(p, low);
+		filter_jump(p, c->op == FILTER_GT ? BPF_JGT : BPF_JGE, lo, 0, FAIL);
+		break;
+	case FILTER_LT:
+	case FILTER_LE:
+		filter_jump(p, BPF_JGT, hi, FAIL, 0);
+		filter_jump(p, BPF_JEQ, hi, 0, 2);
+		filter_load_data(p, low);
+		filter_jump(p, c->op == FILTER_LT ? BPF_JGE : BPF_JGT, lo, FAIL, 0);
+		break;
+	case FILTER_MASKED_EQ:
+		filter_emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, hi));
+		filter_jump(p, BPF_JEQ, (uint32_t)(c->value2 >> 32), 0, FAIL);
+		filter_load_data(p, low);
+		filter_emit(p, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, lo));
+		filter_jump(p, BPF_JEQ, (uint32_t)c->value2, 0, FAIL);
+		break;
+	}
+}
+
+static void filter_rule(struct filter_program *p, const struct filter_rule *rule)
+{
+	size_t begin = p->count;
+
+	for (size_t i = 0; i < rule->cond_count; i++)
+		filter_cond(p, &rule->conds[i]);
+	filter_ret(p, rule->action);
+	for (size_t i = begin; i < p->count; i++) {
+		struct sock_filter *insn = &p->insns[i];
+		size_t away = p->count - i - 1;
+
+		if (BPF_CLASS(insn->code) != BPF_JMP)
+			continue;
+		assert(away < FAIL);
+		if (insn->jt == FAIL)
+			insn->jt = (uint8_t)away;
+		if (insn->jf == FAIL)
+			insn->jf = (uint8_t)away;
+	}
+}
+
+static void filter_leaf(struct filter_program *p, const struct filter_arch *arch,
+			const struct filter_run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		filter_rule(p, &arch->rules[run->first + i]);
+	filter_ret(p, run->action);
+}
+
+/*
+ * Makes room for a jump in front of the block that begins at begin, which
+ * goes over it when "A op k" is hit. Blocks hold no jump out of themselves.
+ */
+static void filter_jump_over(struct filter_program *p, size_t begin, unsigned short op, uint32_t k,
+			     bool hit)
+{
+	size_t len = p->count - begin;
+	size_t extra = len > 255 ? 2 : 1;
+	struct sock_filter *at;
+
+	for (size_t i = 0; i < extra; i++)
+		filter_ret(p, 0);
+	at = &p->insns[begin];
+	memmove(at + extra, at, len * sizeof(*at));
+	if (extra == 1)
+		*at = (struct sock_filter)BPF_JUMP(BPF_JMP | op | BPF_K, k, hit ? (uint8_t)len : 0,
+						   hit ? 0 : (uint8_t)len);
+	else {
+		at[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | op | BPF_K, k, hit ? 0 : 1,
+						     hit ? 1 : 0);
+		at[1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, (uint32_t)len, 0, 0);
+	}
+}
+
+/* Depth is the logarithm of the number of runs. */
+static void filter_tree(struct filter_program *p, const struct filter_arch *arch,
+			const struct filter_run *runs, size_t count)
+{
+	size_t half = count / 2;
+	size_t begin = p->count;
+
+	if (count == 1) {
+		filter_leaf(p, arch, runs);
+		return;
+	}
+	filter_tree(p, arch, runs, half);
+	filter_jump_over(p, begin, BPF_JGE, runs[half].lo, true);
+	filter_tree(p, arch, runs + half, count - half);
+}
+
+static int filter_order(const void *a, const void *b)
+{
+	const struct filter_rule *x = a;
+	const struct filter_rule *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	/* without conditions first: then nothing else of this number matters */
+	if ((x->cond_count == 0) != (y->cond_count == 0))
+		return x->cond_count == 0 ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void filter_run_add(struct filter_runs *runs, struct filter_run run)
+{
+	struct filter_run *last;
+
+	if (runs->count && runs->rows[runs->count - 1].lo == run.lo)
+		runs->count--;
+	last = runs->count ? &runs->rows[runs->count - 1] : NULL;
+	if (last && last->count == 0 && run.count == 0 && last->action == run.action)
+		return;
+	mem_grow(&runs->rows, &runs->room, runs->count + 1, sizeof(*runs->rows));
+	runs->rows[runs->count++] = run;
+}
+
+/* The rules of numbers from *next up to below end, and what is between and behind them. */
+static void filter_section(const struct filter_rules *r, const struct filter_arch *arch,
+			   size_t *next, uint32_t begin, uint32_t end, struct filter_runs *runs)
+{
+	uint32_t behind = begin;
+
+	filter_run_add(runs, (struct filter_run){ .lo = begin, .action = r->action });
+	while (*next < arch->count && arch->rules[*next].number < end) {
+		const struct filter_rule *rule = &arch->rules[*next];
+		struct filter_run run = { .lo = rule->number, .action = r->action };
+
+		run.first = *next;
+		while (*next < arch->count && arch->rules[*next].number == rule->number)
+			(*next)++;
+		run.count = *next - run.first;
+		if (rule->cond_count == 0) {
+			run.action = rule->action;
+			run.count = 0;
+		}
+		filter_run_add(runs, run);
+		behind = rule->number + 1;
+		filter_run_add(runs, (struct filter_run){ .lo = behind, .action = r->action });
+	}
+	if (r->enosys && behind > begin)
+		filter_run_add(runs, (struct filter_run){ .lo = behind,
+							  .action = SECCOMP_RET_ERRNO | ENOSYS });
+}
+
+static void filter_arch(struct filter_program *p, const struct filter_rules *r,
+			struct filter_arch *arch)
+{
+	struct filter_runs runs = { 0 };
+	size_t next = 0;
+
+	qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
+	filter_section(r, arch, &next, 0, FILTER_X32, &runs);
+	if (arch->x32)
+		filter_section(r, arch, &next, FILTER_X32, UINT32_MAX, &runs);
+	else
+		filter_run_add(&runs,
+			       (struct filter_run){ .lo = FILTER_X32, .action = r->bad_arch });
+	/* -1 is what a tracer writes to skip a call */
+	filter_run_add(&runs, (struct filter_run){ .lo = UINT32_MAX, .action = r->action });
+	filter_load_data(p, offsetof(struct seccomp_data, nr));
+	filter_tree(p, arch, runs.rows, runs.count);
+	free(runs.rows);
+}
+
+int filter_compile(struct filter_rules *r, unsigned int flags, struct filter **ret, struct err *e)
+{
+	struct filter_program p = { 0 };
+	struct filter *f;
+
+	filter_load_data(&p, offsetof(struct seccomp_data, arch));
+	for (size_t i = 0; i < r->arch_count; i++) {
+		size_t begin = p.count;
+
+		filter_arch(&p, r, &r->archs[i]);
+		filter_jump_over(&p, begin, BPF_JEQ, r->archs[i].audit, false);
+	}
+	filter_ret(&p, r->bad_arch);
+	if (p.count > BPF_MAXINSNS) {
+		free(p.insns);
+		return err_set(e, E2BIG, "linux.seccomp: %zu instructions, the kernel takes %d",
+			       p.count, BPF_MAXINSNS);
+	}
+	f = mem_alloc(sizeof(*f));
+	*f = (struct filter){ .count = p.count, .flags = flags };
+	f->insns = mem_memdup(p.insns, p.count * sizeof(*p.insns));
+	free(p.insns);
+	*ret = f;
+	return 0;
+}
+
+void filter_free(struct filter *f)
+{
+	if (!f)
+		return;
+	free(f->insns);
+	free(f);
+}
+
+int filter_install(const struct filter *f, struct err *e)
+{
+	struct sock_fprog prog = { .len = (unsigned short)f->count, .filter = f->insns };
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &prog) != 0)
+		return err_set(e, errno, "install seccomp filter");
+	return 0;
+}
+
+struct filter_file {
+	uint32_t magic;
+	uint32_t flags;
+	struct sock_filter insns[];
+};
+
+int filter_save(const struct filter *f, int dirfd, const char *name, struct err *e)
+{
+	size_t len = sizeof(struct filter_file) + f->count * sizeof(*f->insns);
+	auto_free struct filter_file *file = mem_alloc(len);
+
+	file->magic = FILTER_MAGIC;
+	file->flags = f->flags;
+	memcpy(file->insns, f->insns, f->count * sizeof(*f->insns));
+	return path_replace(dirfd, name, file, len, 0600, PATH_FAST, e);
+}
+
+int filter_load(int dirfd, const char *name, struct filter **ret, struct err *e)
+{
+	auto_free char *data = NULL;
+	struct filter_file head;
+	struct filter *f;
+	size_t len;
+	size_t bytes;
+
+	if (path_read(dirfd, name, sizeof(head) + BPF_MAXINSNS * sizeof(struct sock_filter), &data,
+		      &len, e) < 0)
+		return -e->code;
+	bytes = len - sizeof(head);
+	if (len <= sizeof(head) || bytes % sizeof(struct sock_filter) != 0)
+		return err_set(e, EBADMSG, "%s is damaged", name);
+	memcpy(&head, data, sizeof(head));
+	if (head.magic != FILTER_MAGIC)
+		return err_set(e, EBADMSG, "%s is damaged", name);
+	f = mem_alloc(sizeof(*f));
+	f->flags = head.flags;
+	f->count = bytes / sizeof(struct sock_filter);
+	f->insns = mem_memdup(data + sizeof(head), bytes);
+	*ret = f;
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between the files that read config.json. */
+#pragma once
+
+#include "runtime/spec.h"
+
+struct spec_word {
+	const char *name;
+	unsigned long value;
+};
+
+/* The value of a name in a table that ends with a NULL name; false when it is not there. */
+bool spec_word_find(const struct spec_word *words, const char *name, unsigned long *ret);
+
+/* The five member names of a refused field say where it is: "linux.intelRdt". */
+int spec_refuse(const struct json *obj, const char *where, const char *const *keys, struct err *e);
+
+int spec_mounts_read(const struct json *root, struct spec *s, struct err *e);
+int spec_linux_read(const struct json *root, struct spec *s, struct err *e);
+
+/* "rslave" to MS_SLAVE | MS_REC. */
+bool spec_propagation(const char *word, unsigned long *ret);

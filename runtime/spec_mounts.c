@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mounts[]: the option words of the runtime-spec sorted into what the kernel wants where. */
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runtime/spec.h"
+#include "runtime/spec_int.h"
+
+/* <sys/mount.h> of older C libraries lacks it */
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+
+/* the mount(2) flags that are no plain attribute of a mount: of the file system */
+#ifndef MS_LAZYTIME
+#define MS_LAZYTIME (1 << 25)
+#endif
+
+#define ATIME MOUNT_ATTR__ATIME
+#define MS_ATIMES (MS_NOATIME | MS_RELATIME | MS_STRICTATIME)
+
+/* flags of the mount itself; with a leading r (rro, rnosuid) they go down the tree */
+static const struct spec_option {
+	const char *name;
+	unsigned long flag_set, flag_clear;
+	uint64_t attr_set, attr_clear;
+} spec_options[] = {
+	{ "ro", MS_RDONLY, 0, MOUNT_ATTR_RDONLY, 0 },
+	{ "rw", 0, MS_RDONLY, 0, MOUNT_ATTR_RDONLY },
+	{ "nosuid", MS_NOSUID, 0, MOUNT_ATTR_NOSUID, 0 },
+	{ "suid", 0, MS_NOSUID, 0, MOUNT_ATTR_NOSUID },
+	{ "nodev", MS_NODEV, 0, MOUNT_ATTR_NODEV, 0 },
+	{ "dev", 0, MS_NODEV, 0, MOUNT_ATTR_NODEV },
+	{ "noexec", MS_NOEXEC, 0, MOUNT_ATTR_NOEXEC, 0 },
+	{ "exec", 0, MS_NOEXEC, 0, MOUNT_ATTR_NOEXEC },
+	{ "nosymfollow", MS_NOSYMFOLLOW, 0, MOUNT_ATTR_NOSYMFOLLOW, 0 },
+	{ "symfollow", 0, MS_NOSYMFOLLOW, 0, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "nodiratime", MS_NODIRATIME, 0, MOUNT_ATTR_NODIRATIME, 0 },
+	{ "diratime", 0, MS_NODIRATIME, 0, MOUNT_ATTR_NODIRATIME },
+	{ "relatime", MS_RELATIME, MS_ATIMES, MOUNT_ATTR_RELATIME, ATIME },
+	{ "norelatime", MS_STRICTATIME, MS_ATIMES, MOUNT_ATTR_STRICTATIME, ATIME },
+	{ "noatime", MS_NOATIME, MS_ATIMES, MOUNT_ATTR_NOATIME, ATIME },
+	{ "atime", MS_RELATIME, MS_ATIMES, MOUNT_ATTR_RELATIME, ATIME },
+	{ "strictatime", MS_STRICTATIME, MS_ATIMES, MOUNT_ATTR_STRICTATIME, ATIME },
+	{ "nostrictatime", MS_RELATIME, MS_ATIMES, MOUNT_ATTR_RELATIME, ATIME },
+};
+
+/* flags of the file system: no meaning for a bind mount, which takes them quietly */
+static const struct spec_option spec_super_options[] = {
+	{ "async", 0, MS_SYNCHRONOUS, 0, 0 },	 { "sync", MS_SYNCHRONOUS, 0, 0, 0 },
+	{ "dirsync", MS_DIRSYNC, 0, 0, 0 },	 { "iversion", MS_I_VERSION, 0, 0, 0 },
+	{ "noiversion", 0, MS_I_VERSION, 0, 0 }, { "lazytime", MS_LAZYTIME, 0, 0, 0 },
+	{ "nolazytime", 0, MS_LAZYTIME, 0, 0 },	 { "loud", 0, MS_SILENT, 0, 0 },
+	{ "silent", MS_SILENT, 0, 0, 0 },	 { "mand", MS_MANDLOCK, 0, 0, 0 },
+	{ "nomand", 0, MS_MANDLOCK, 0, 0 },	 { "defaults", 0, 0, 0, 0 },
+	{ "remount", MS_REMOUNT, 0, 0, 0 },
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static const struct spec_option *spec_option_find(const struct spec_option *table, size_t count,
+						  const char *word)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_eq(table[i].name, word))
+			return &table[i];
+	}
+	return NULL;
+}
+
+static void spec_option_apply(const struct spec_option *o, struct spec_mount *m)
+{
+	m->flags = (m->flags & ~o->flag_clear) | o->flag_set;
+	m->attr_set = (m->attr_set & ~o->attr_clear) | o->attr_set;
+	/* the kernel wants the whole atime field cleared by whom it is set */
+	m->attr_clear = (m->attr_clear & ~o->attr_set) | o->attr_clear;
+	if (o->attr_set & ATIME || o->attr_clear & ATIME)
+		m->attr_clear |= ATIME;
+}
+
+static bool spec_option_recursive(const char *word, struct spec_mount *m)
+{
+	const struct spec_option *o =
+		word[0] == 'r' ? spec_option_find(spec_options, COUNT(spec_options), word + 1)
+			       : NULL;
+
+	if (!o)
+		return false;
+	m->rec_set = (m->rec_set & ~o->attr_clear) | o->attr_set;
+	m->rec_clear = (m->rec_clear & ~o->attr_set) | o->attr_clear;
+	if (o->attr_clear & ATIME)
+		m->rec_clear |= ATIME;
+	return true;
+}
+
+static int spec_mount_option(const char *word, struct spec_mount *m, struct str *data,
+			     struct err *e)
+{
+	const struct spec_option *o = spec_option_find(spec_options, COUNT(spec_options), word);
+	unsigned long propagation;
+
+	if (!o)
+		o = spec_option_find(spec_super_options, COUNT(spec_super_options), word);
+	if (o) {
+		spec_option_apply(o, m);
+	} else if (str_eq(word, "bind") || str_eq(word, "rbind")) {
+		m->bind = true;
+		m->recursive_bind = m->recursive_bind || word[0] == 'r';
+	} else if (spec_propagation(word, &propagation)) {
+		m->propagation = propagation & ~(unsigned long)MS_REC;
+		m->propagation_recursive = propagation & MS_REC;
+	} else if (spec_option_recursive(word, m)) {
+		/* noted */
+	} else if (str_eq(word, "tmpcopyup")) {
+		m->copy_up = true;
+	} else if (str_eq(word, "idmap") || str_eq(word, "ridmap")) {
+		return err_set(e, ENOTSUP, "option %s is not implemented", word);
+	} else if (*word) {
+		str_printf(data, "%s%s", data->len ? "," : "", word);
+	}
+	return 0;
+}
+
+static int spec_mount_check(struct spec_mount *m, struct err *e)
+{
+	if (m->destination[0] == '\0' || m->destination[strspn(m->destination, "/.")] == '\0')
+		return err_set(e, EINVAL, "destination: the root or empty");
+	if (str_eq(m->type, "bind"))
+		m->bind = true;
+	if (m->flags & MS_REMOUNT)
+		return 0;
+	if (m->bind && (!m->source || !m->source[0]))
+		return err_set(e, EINVAL, "source: missing for a bind mount");
+	if (m->bind && m->data)
+		return err_set(e, EINVAL, "options: %.64s is unknown to a bind mount", m->data);
+	if (!m->bind && !m->type[0])
+		return err_set(e, EINVAL, "type: missing");
+	if (!m->bind && (m->rec_set || m->rec_clear))
+		return err_set(e, EINVAL, "options: recursive ones are for bind mounts");
+	if (m->copy_up && !str_eq(m->type, "tmpfs"))
+		return err_set(e, EINVAL, "options: tmpcopyup is for tmpfs");
+	return 0;
+}
+
+static int spec_mount_read(const struct json *node, struct spec_mount *m, struct err *e)
+{
+	static const char *const missing[] = { "uidMappings", "gidMappings", NULL };
+	auto_free const char **options = NULL;
+	auto_str data = { 0 };
+	size_t count = 0;
+
+	m->type = "";
+	if (json_need_text(node, "destination", &m->destination, e) < 0 ||
+	    json_get_text(node, "type", &m->type, e) < 0 ||
+	    json_get_text(node, "source", &m->source, e) < 0 ||
+	    json_get_texts(node, "options", &options, &count, e) < 0 ||
+	    spec_refuse(node, "", missing, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < count; i++) {
+		if (spec_mount_option(options[i], m, &data, e) < 0)
+			return -e->code;
+	}
+	if (data.len > 0)
+		m->data = str_take(&data);
+	return spec_mount_check(m, e);
+}
+
+int spec_mounts_read(const struct json *root, struct spec *s, struct err *e)
+{
+	const struct json *list = NULL;
+
+	if (json_get_array(root, "mounts", &list, e) < 0)
+		return -e->code;
+	if (!list)
+		return 0;
+	if (list->count > SPEC_MOUNTS_MAX)
+		return err_set(e, E2BIG, "mounts: more than %d", SPEC_MOUNTS_MAX);
+	s->mounts = mem_array(list->count, sizeof(*s->mounts));
+	json_each(node, list) {
+		/* counted first, so that spec_done() frees a half read one */
+		if (spec_mount_read(node, &s->mounts[s->mount_count++], e) < 0)
+			return err_wrap(e, "mounts[%zu]", s->mount_count - 1);
+	}
+	return 0;
+}
