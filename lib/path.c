@@ -51,6 +51,17 @@ int path_open(int root, const char *path, int *ret_fd, struct err *e)
 	return path_open_in(root, path, O_PATH, 0, ret_fd, e);
 }
 
+int path_open_strict(int root, const char *path, int flags, int *ret_fd, struct err *e)
+{
+	int fd = path_openat2(root, path, flags, 0,
+			      RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+
+	if (fd < 0)
+		return err_set(e, errno, "open %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
 int path_open_beneath(int root, const char *path, int flags, int *ret_fd, struct err *e)
 {
 	int fd = path_openat2(root, path, flags, 0,

@@ -17,6 +17,9 @@ int path_open(int root, const char *path, int *ret_fd, struct err *e);
 /* openat2 with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS and flags (O_CLOEXEC is added). */
 int path_open_in(int root, const char *path, int flags, mode_t mode, int *ret_fd, struct err *e);
 
+/* As path_open_in(), and no part of path may be a link. */
+int path_open_strict(int root, const char *path, int flags, int *ret_fd, struct err *e);
+
 /* openat2 with RESOLVE_BENEATH | NO_SYMLINKS | NO_MAGICLINKS | NO_XDEV: for our own trees and
  * trusted procfs. */
 int path_open_beneath(int root, const char *path, int flags, int *ret_fd, struct err *e);

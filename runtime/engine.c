@@ -1,2 +1,181 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime/engine.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "cgroups/cgroup.h"
+#include "cgroups/devices.h"
+#include "cgroups/limits.h"
+#include "lib/fd.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/mnt.h"
+#include "lib/str.h"
+#include "runtime/filter.h"
+#include "runtime/hooks.h"
+
+#include <linux/mount.h>
+
+#define ENGINE_FREEZE_MS 5000
+
+int engine_init(struct engine *en, const char *cgroup_root, struct err *e)
+{
+	struct engine made = { -1, -1, -1 };
+	struct statfs st;
+
+	made.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (made.proc < 0 || fstatfs(made.proc, &st) < 0)
+		err_set(e, errno, "open /proc");
+	else if (st.f_type != PROC_SUPER_MAGIC)
+		err_set(e, ENOTSUP, "/proc is not procfs");
+	else if ((made.pidns = openat(made.proc, "self/ns/pid", O_RDONLY | O_CLOEXEC)) < 0)
+		err_set(e, errno, "open /proc/self/ns/pid");
+	else if (cgroup_open_root(cgroup_root, &made.cgroup_root, e) == 0) {
+		*en = made;
+		return 0;
+	}
+	engine_done(&made);
+	return -e->code;
+}
+
+void engine_done(struct engine *en)
+{
+	fd_close(&en->cgroup_root);
+	fd_close(&en->proc);
+	fd_close(&en->pidns);
+}
+
+int engine_protect(char **argv, struct err *e)
+{
+	auto_fd int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	auto_fd int copy = -1;
+	struct statfs st;
+
+	if (self < 0 || fstatfs(self, &st) < 0)
+		return err_set(e, errno, "open /proc/self/exe");
+	if (st.f_flags & ST_RDONLY)
+		return 0;
+	if (mnt_clone(AT_FDCWD, "/proc/self/exe", false, &copy, e) < 0 ||
+	    mnt_set(copy, MOUNT_ATTR_RDONLY, 0, 0, false, e) < 0)
+		return err_wrap(e, "protect /proc/self/exe");
+	execveat(copy, "", argv, environ, AT_EMPTY_PATH);
+	return err_set(e, errno, "exec a read-only copy of /proc/self/exe");
+}
+
+void container_init(struct container *c)
+{
+	*c = (struct container){ .cgroup = -1, .pidfd = -1, .start = -1, .console = -1 };
+}
+
+void container_done(struct container *c)
+{
+	free(c->id);
+	free(c->bundle);
+	free(c->cgroup_path);
+	free(c->annotations);
+	free(c->hooks);
+	filter_free(c->filter);
+	fd_close(&c->cgroup);
+	fd_close(&c->pidfd);
+	fd_close(&c->start);
+	fd_close(&c->console);
+	container_init(c);
+}
+
+int engine_kill(struct engine *en, const struct container *c, int signal, bool all, struct err *e)
+{
+	int r;
+
+	(void)en;
+	if (all && c->cgroup >= 0)
+		return cgroup_signal(c->cgroup, signal, e);
+	r = c->pidfd >= 0 ? pidfd_send_signal(c->pidfd, signal, NULL, 0) : -1;
+	if (r < 0 && (c->pidfd < 0 || errno == ESRCH))
+		return err_set(e, ESRCH, "container not running");
+	if (r < 0)
+		return err_set(e, errno, "signal container %s", c->id);
+	return 0;
+}
+
+int engine_update(struct engine *en, const struct container *c, const struct json *resources,
+		  struct err *e)
+{
+	auto_limits l = { 0 };
+	auto_device_rules rules = { 0 };
+	auto_fd int prog = -1;
+
+	(void)en;
+	if (limits_parse(resources, &l, e) < 0 || devices_parse(resources, &rules, e) < 0)
+		return -e->code;
+	if (limits_apply(c->cgroup, &l, c->lenient, e) < 0)
+		return err_wrap(e, "update container %s", c->id);
+	if (!json_get(resources, "devices"))
+		return 0;
+	if (devices_load(&rules, &prog, e) < 0 || devices_replace(c->cgroup, prog, e) < 0)
+		return err_wrap(e, "update container %s", c->id);
+	return 0;
+}
+
+int engine_pause(struct engine *en, const struct container *c, struct err *e)
+{
+	struct err ignored = { 0 };
+
+	(void)en;
+	if (cgroup_freeze(c->cgroup, true, ENGINE_FREEZE_MS, e) == 0)
+		return 0;
+	(void)cgroup_freeze(c->cgroup, false, 0, &ignored);
+	return err_wrap(e, "pause container %s", c->id);
+}
+
+int engine_resume(struct engine *en, const struct container *c, struct err *e)
+{
+	(void)en;
+	if (cgroup_freeze(c->cgroup, false, ENGINE_FREEZE_MS, e) < 0)
+		return err_wrap(e, "resume container %s", c->id);
+	return 0;
+}
+
+/* Every process dies; the cgroup goes. Absent is fine. */
+static int engine_empty(struct engine *en, const struct container *c, struct err *e)
+{
+	auto_fd int dir = -1;
+	int r = cgroup_open(en->cgroup_root, c->cgroup_path, &dir, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = cgroup_kill(dir, e);
+	if (r < 0 && r != -ENODEV && r != -ENOENT)
+		return r;
+	if (cgroup_wait_empty(dir, ENGINE_EMPTY_MS, e) < 0)
+		return -e->code;
+	return cgroup_remove(en->cgroup_root, c->cgroup_path, e);
+}
+
+int engine_delete(struct engine *en, struct container *c, struct err *e)
+{
+	const struct hooks_state state = {
+		.id = c->id,
+		.status = "stopped",
+		.bundle = c->bundle,
+		.annotations = c->annotations,
+	};
+	struct err hook = { 0 };
+
+	if (engine_empty(en, c, e) < 0)
+		return err_wrap(e, "delete container %s", c->id);
+	fd_close(&c->start);
+	fd_close(&c->console);
+	if (hooks_run_saved(c->hooks, SPEC_POSTSTOP, &state, &hook) < 0)
+		log_warn("container %s: poststop: %s", c->id, err_text(&hook));
+	free(mem_take(&c->hooks));
+	return 0;
+}

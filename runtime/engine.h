@@ -33,9 +33,17 @@ int engine_init(struct engine *en, const char *cgroup_root, struct err *e);
 void engine_done(struct engine *en);
 
 /*
+ * Once, before anything else: a container must not get at the file of this
+ * program through /proc. Unless that lies on a read-only mount, as on a node,
+ * the program is executed again from a read-only view of it.
+ */
+int engine_protect(char **argv, struct err *e);
+
+/*
  * A container between create and delete. After engine_create() the caller may
- * read everything; pidfd and console may be taken (fd_take), e.g. by
- * ev_add_child(), which then reaps. The spec need not outlive the create.
+ * read everything and take the console (fd_take). pidfd stays here, for kill
+ * and exec; give ev_add_child() a copy of it (fd_dup): the caller reaps. The
+ * spec need not outlive the create.
  */
 struct container {
 	char *id;
@@ -43,13 +51,16 @@ struct container {
 	char *cgroup_path; /* from the root of the cgroup v2 mount, absolute */
 	int cgroup; /* its descriptor */
 	pid_t pid; /* of the container's first process, in our pid namespace */
-	int pidfd; /* -1 when taken */
+	int pidfd;
 	int start; /* the waiting process's ear; -1 when started or started by somebody else */
 	int console; /* pty master when process.terminal, else -1 */
+	bool lenient; /* a missing controller or capability is only logged, in exec and update too
+		       */
 	bool userns; /* the container has a user namespace of its own */
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */
 	char *hooks; /* JSON of poststart and poststop, NULL: none */
+	int patience_ms; /* how long a start may take, with the hooks that it runs */
 };
 
 struct engine_create {
@@ -60,10 +71,10 @@ struct engine_create {
 	int stdio[3]; /* -1: /dev/null; not used when process.terminal; stay the caller's */
 	int listener; /* listening SEQPACKET socket to be started by; -1: container.start */
 	int preserve_fds; /* this many descriptors from 3 up are inherited */
-	bool missing_controllers_warn; /* a limit without its controller: log it, go on */
+	bool missing_controllers_warn; /* a limit without its controller or capability: log it */
 	bool no_pivot; /* move the rootfs over "/" and chroot: for an initramfs */
 	bool no_new_keyring;
-	bool adopt; /* berth-oci: the process must outlive its parent once it is created */
+	bool adopt; /* it outlives its parent; else it is killed when the parent dies */
 };
 
 #define ENGINE_CREATE_INIT                                            \
@@ -96,7 +107,7 @@ struct engine_exec {
 	int stdio[3]; /* -1: /dev/null; not used when process.terminal */
 	const char *cgroup; /* name of a sub-cgroup made for it; NULL: the container's cgroup */
 	int preserve_fds;
-	bool adopt;
+	bool adopt; /* as in struct engine_create */
 	bool ignore_paused;
 };
 

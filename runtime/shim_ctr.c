@@ -321,7 +321,12 @@ static int ctr_engine_create(struct shim_ctr *ctr, const struct shim_request *r,
 	memcpy(args.stdio, ctr->io.child, sizeof(args.stdio));
 	if (engine_create(&ctr->shim->engine, &args, &ctr->c, e) < 0)
 		return -e->code;
-	ctr->pidfd = fd_take(&ctr->c.pidfd);
+	if (fd_dup(ctr->c.pidfd, &ctr->pidfd, e) < 0) {
+		struct err ignored = { 0 };
+
+		engine_delete(&ctr->shim->engine, &ctr->c, &ignored);
+		return -e->code;
+	}
 	console = fd_take(&ctr->c.console);
 	if (shim_io_started(&ctr->io, console, e) < 0 ||
 	    ev_add_fd(&ctr->shim->ev, &ctr->child, ctr->pidfd, EPOLLIN, ctr_on_child, ctr, e) < 0) {

@@ -108,21 +108,19 @@ static int spec_hook_read(const struct json *node, struct spec_hook *h, struct e
 	return 0;
 }
 
-static int spec_hooks_read(const struct json *root, struct spec *s, struct err *e)
+int spec_hooks_read(const struct json *node, struct spec_hooks hooks[SPEC_HOOK_KINDS],
+		    struct err *e)
 {
 	static const char *const names[SPEC_HOOK_KINDS] = {
 		"prestart",	  "createRuntime", "createContainer",
 		"startContainer", "poststart",	   "poststop",
 	};
-	const struct json *hooks = NULL;
 
-	if (json_get_object(root, "hooks", &hooks, e) < 0)
-		return -e->code;
 	for (size_t kind = 0; kind < SPEC_HOOK_KINDS; kind++) {
-		struct spec_hooks *h = &s->hooks[kind];
+		struct spec_hooks *h = &hooks[kind];
 		const struct json *list = NULL;
 
-		if (json_get_array(hooks, names[kind], &list, e) < 0)
+		if (json_get_array(node, names[kind], &list, e) < 0)
 			return err_wrap(e, "hooks");
 		if (!list || list->count == 0)
 			continue;
@@ -130,12 +128,24 @@ static int spec_hooks_read(const struct json *root, struct spec *s, struct err *
 			return err_set(e, E2BIG, "hooks.%s: more than %d", names[kind],
 				       SPEC_HOOKS_MAX);
 		h->rows = mem_array(list->count, sizeof(*h->rows));
-		json_each(node, list) {
-			if (spec_hook_read(node, &h->rows[h->count++], e) < 0)
+		json_each(row, list) {
+			if (spec_hook_read(row, &h->rows[h->count++], e) < 0)
 				return err_wrap(e, "hooks.%s[%zu]", names[kind], h->count - 1);
 		}
 	}
 	return 0;
+}
+
+void spec_hooks_done(struct spec_hooks hooks[SPEC_HOOK_KINDS])
+{
+	for (size_t kind = 0; kind < SPEC_HOOK_KINDS; kind++) {
+		for (size_t i = 0; i < hooks[kind].count; i++) {
+			free(hooks[kind].rows[i].args);
+			free(hooks[kind].rows[i].env);
+		}
+		free(hooks[kind].rows);
+		hooks[kind] = (struct spec_hooks){ 0 };
+	}
 }
 
 static int spec_annotations_read(const struct json *root, struct spec *s, struct err *e)
@@ -171,13 +181,14 @@ static int spec_names_read(const struct json *root, struct spec *s, struct err *
 static int spec_read(const struct json *root, struct spec *s, struct err *e)
 {
 	const struct json *process = NULL;
+	const struct json *hooks = NULL;
 
 	if (root->type != JSON_OBJECT)
 		return err_set(e, EINVAL, "not an object");
 	if (spec_version_read(root, s, e) < 0 || spec_root_read(root, s, e) < 0 ||
 	    spec_mounts_read(root, s, e) < 0 || spec_linux_read(root, s, e) < 0 ||
-	    spec_names_read(root, s, e) < 0 || spec_hooks_read(root, s, e) < 0 ||
-	    spec_annotations_read(root, s, e) < 0 ||
+	    spec_names_read(root, s, e) < 0 || json_get_object(root, "hooks", &hooks, e) < 0 ||
+	    spec_hooks_read(hooks, s->hooks, e) < 0 || spec_annotations_read(root, s, e) < 0 ||
 	    json_get_object(root, "process", &process, e) < 0)
 		return -e->code;
 	if (process) {
@@ -218,13 +229,7 @@ void spec_done(struct spec *s)
 	for (size_t i = 0; i < s->mount_count; i++)
 		free(s->mounts[i].data);
 	free(s->mounts);
-	for (size_t kind = 0; kind < SPEC_HOOK_KINDS; kind++) {
-		for (size_t i = 0; i < s->hooks[kind].count; i++) {
-			free(s->hooks[kind].rows[i].args);
-			free(s->hooks[kind].rows[i].env);
-		}
-		free(s->hooks[kind].rows);
-	}
+	spec_hooks_done(s->hooks);
 	free(s->uid_maps);
 	free(s->gid_maps);
 	free(s->devices);

@@ -18,5 +18,13 @@ int spec_refuse(const struct json *obj, const char *where, const char *const *ke
 int spec_mounts_read(const struct json *root, struct spec *s, struct err *e);
 int spec_linux_read(const struct json *root, struct spec *s, struct err *e);
 
+/* From the object that is config.json's "hooks", or NULL. */
+int spec_hooks_read(const struct json *node, struct spec_hooks hooks[SPEC_HOOK_KINDS],
+		    struct err *e);
+void spec_hooks_done(struct spec_hooks hooks[SPEC_HOOK_KINDS]);
+
 /* "rslave" to MS_SLAVE | MS_REC. */
 bool spec_propagation(const char *word, unsigned long *ret);
+
+/* The option words of mounts that are known, for the features document; NULL behind the last. */
+const char *spec_mount_words(size_t i);

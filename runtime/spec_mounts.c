@@ -171,6 +171,31 @@ static int spec_mount_read(const struct json *node, struct spec_mount *m, struct
 	return spec_mount_check(m, e);
 }
 
+/* plain ones, those of file systems, recursive ones, the rest */
+const char *spec_mount_words(size_t i)
+{
+	static const char *const recursive[COUNT(spec_options)] = {
+		"rro",	       "rrw",	       "rnosuid",	 "rsuid",	 "rnodev",
+		"rdev",	       "rnoexec",      "rexec",		 "rnosymfollow", "rsymfollow",
+		"rnodiratime", "rdiratime",    "rrelatime",	 "rnorelatime",	 "rnoatime",
+		"ratime",      "rstrictatime", "rnostrictatime",
+	};
+	static const char *const others[] = { "bind",	    "rbind",	  "shared",  "rshared",
+					      "slave",	    "rslave",	  "private", "rprivate",
+					      "unbindable", "runbindable" };
+
+	if (i < COUNT(spec_options))
+		return spec_options[i].name;
+	i -= COUNT(spec_options);
+	if (i < COUNT(spec_super_options))
+		return spec_super_options[i].name;
+	i -= COUNT(spec_super_options);
+	if (i < COUNT(recursive))
+		return recursive[i];
+	i -= COUNT(recursive);
+	return i < COUNT(others) ? others[i] : NULL;
+}
+
 int spec_mounts_read(const struct json *root, struct spec *s, struct err *e)
 {
 	const struct json *list = NULL;

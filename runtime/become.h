@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A child turns into the process it was asked to be; containers and execs alike. */
+#pragma once
+
+#include "lib/err.h"
+#include "runtime/birth.h"
+
+/* Drops what was inherited: signals, other descriptors, dumpability, umask, affinity. */
+int become_clean(struct birth *b, struct err *e);
+/* What is reachable only as long as the host's /proc and /dev are. */
+int become_look_around(struct birth *b, struct err *e);
+int become_keyring(struct birth *b, struct err *e);
+int become_oom_score(struct birth *b, struct err *e);
+
+/* A session of its own with descriptors 0, 1 and 2 in place. No log lines from here on. */
+int become_stdio(struct birth *b, struct err *e);
+int become_cwd(struct birth *b, struct err *e);
+/* HOME of the environment; the program's path. */
+int become_program(struct birth *b, struct err *e);
+/* Limits, ids, capabilities, no_new_privs, seccomp, label: the point of no return. */
+int become_user(struct birth *b, struct err *e);
+int become_exec(struct birth *b, struct err *e);

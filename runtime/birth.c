@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/birth.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "runtime/become.h"
+#include "runtime/dev.h"
+#include "runtime/hooks.h"
+#include "runtime/mounts.h"
+#include "runtime/ns.h"
+#include "runtime/rootfs.h"
+#include "runtime/sync.h"
+#include "runtime/sysctl.h"
+#include "runtime/tty.h"
+
+static int birth_join(struct birth *b, struct err *e)
+{
+	return ns_join(b->ns, e);
+}
+
+static int birth_open_bundle(struct birth *b, struct err *e)
+{
+	/* again, by path: a descriptor of the engine's belongs to its mount namespace */
+	b->bundle = open(b->bundle_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (b->bundle < 0)
+		return err_set(e, errno, "open bundle %s", b->bundle_path);
+	return 0;
+}
+
+/* After the cgroup was entered: where we are becomes the root that is seen. */
+static int birth_cgroup_ns(struct birth *b, struct err *e)
+{
+	const struct spec_namespace *ns = &b->spec->ns[SPEC_NS_CGROUP];
+
+	if (ns->given && !ns->path && unshare(CLONE_NEWCGROUP) < 0)
+		return err_set(e, errno, "make a cgroup namespace");
+	return 0;
+}
+
+static int birth_network(struct birth *b, struct err *e)
+{
+	const struct spec_namespace *ns = &b->spec->ns[SPEC_NS_NET];
+
+	return ns->given && !ns->path ? ns_loopback_up(e) : 0;
+}
+
+static int birth_names(struct birth *b, struct err *e)
+{
+	const struct spec *s = b->spec;
+
+	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)
+		return err_set(e, errno, "hostname %s", s->hostname);
+	if (s->domainname && setdomainname(s->domainname, strlen(s->domainname)) < 0)
+		return err_set(e, errno, "domainname %s", s->domainname);
+	return 0;
+}
+
+static int birth_sysctl(struct birth *b, struct err *e)
+{
+	return sysctl_apply(b->spec, b->engine->proc, e);
+}
+
+static int birth_personality(struct birth *b, struct err *e)
+{
+	if (b->spec->has_personality && personality(b->spec->personality) < 0)
+		return err_set(e, errno, "linux.personality");
+	return 0;
+}
+
+/* The engine runs the hooks of its side; ours run the host's programs in these namespaces. */
+static int birth_hooks(struct birth *b, struct err *e)
+{
+	const struct hooks_state state = {
+		.id = b->id,
+		.status = "creating",
+		.pid = getpid(),
+		.bundle = b->bundle_path,
+		.annotations = b->annotations,
+	};
+	struct sync answer;
+	int r;
+
+	if (b->spec->hooks[SPEC_PRESTART].count || b->spec->hooks[SPEC_CREATE_RUNTIME].count) {
+		if (sync_send(b->sync, SYNC_HOOKS, NULL, -1, e) < 0)
+			return -e->code;
+		r = sync_recv(b->sync, -1, &answer, NULL, e);
+		if (r <= 0 || answer.type != SYNC_GO)
+			_exit(1); /* the engine knows why */
+	}
+	return hooks_run(&b->spec->hooks[SPEC_CREATE_CONTAINER], &state, e);
+}
+
+static int birth_start_hooks(struct birth *b, struct err *e)
+{
+	const struct hooks_state state = {
+		.id = b->id,
+		.status = "created",
+		.pid = getpid(),
+		.bundle = b->bundle_path,
+		.annotations = b->annotations,
+	};
+
+	return hooks_run(&b->spec->hooks[SPEC_START_CONTAINER], &state, e);
+}
+
+/* The folders of the host that are still open. */
+static void birth_leave_host(struct birth *b)
+{
+	close(b->engine->proc);
+	fd_close(&b->self);
+	fd_close(&b->bundle);
+}
+
+/* Only root of our own user namespace may start us. */
+static int birth_accept(int listener)
+{
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		struct ucred peer;
+		socklen_t len = sizeof(peer);
+
+		if (fd < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = listener, .events = POLLIN }, 1, -1);
+		if (fd < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (fd < 0)
+			return -1;
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0)
+			return fd;
+		close(fd);
+	}
+}
+
+/*
+ * Ready. From here on the engine may be gone: then the one who starts us
+ * connects to the listener; without one, the engine's end means our end.
+ */
+static int birth_wait(struct birth *b, struct err *e)
+{
+	struct sync m;
+	int r;
+
+	if (b->adopt)
+		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	if (sync_send(b->sync, SYNC_READY, NULL, -1, e) < 0)
+		return -e->code;
+	birth_leave_host(b);
+	if (b->listener >= 0) {
+		fd_close(&b->sync);
+		b->sync = birth_accept(b->listener);
+		fd_close(&b->listener);
+	}
+	r = b->sync >= 0 ? sync_recv(b->sync, -1, &m, NULL, e) : 0;
+	if (r <= 0 || m.type != SYNC_START)
+		_exit(1);
+	return 0;
+}
+
+static int birth_join_container(struct birth *b, struct err *e)
+{
+	if (setns(b->target, (int)b->target_flags) < 0)
+		return err_set(e, errno, "join the container's namespaces");
+	fd_close(&b->target);
+	birth_leave_host(b);
+	b->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (b->root < 0)
+		return err_set(e, errno, "open the container's root");
+	return 0;
+}
+
+static int birth_terminal(struct birth *b, struct err *e)
+{
+	auto_fd int master = -1;
+
+	if (!b->process->terminal)
+		return 0;
+	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0)
+		return -e->code;
+	return sync_send(b->sync, SYNC_CONSOLE, NULL, master, e);
+}
+
+/* The life of a container's first process, in the order of the rows. */
+static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
+	become_clean,	    birth_join,	       birth_open_bundle,
+	become_look_around, become_keyring,    become_oom_score,
+	birth_cgroup_ns,    birth_network,     birth_names,
+	birth_sysctl,	    birth_personality, mounts_open_shared,
+	rootfs_attach,	    mounts_apply,      dev_make,
+	birth_hooks,	    rootfs_masked,     rootfs_readonly_paths,
+	rootfs_pivot,	    rootfs_seal,       become_stdio,
+	become_cwd,	    birth_wait,	       birth_start_hooks,
+	become_program,	    become_user,       become_exec,
+};
+
+static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
+	become_clean,	      become_look_around, become_keyring, become_oom_score,
+	birth_join_container, birth_terminal,	  become_stdio,	  become_cwd,
+	become_program,	      become_user,	  become_exec,
+};
+
+static void __attribute__((noreturn)) birth_fail(struct birth *b, struct err *e)
+{
+	struct err ignored = { 0 };
+
+	(void)sync_send(b->sync, SYNC_FAILED, e, -1, &ignored);
+	_exit(1);
+}
+
+void birth_container(struct birth *b)
+{
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < sizeof(birth_container_steps) / sizeof(birth_container_steps[0]);
+	     i++) {
+		if (birth_container_steps[i](b, &e) < 0)
+			break;
+	}
+	birth_fail(b, &e);
+}
+
+void birth_exec(struct birth *b)
+{
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < sizeof(birth_exec_steps) / sizeof(birth_exec_steps[0]); i++) {
+		if (birth_exec_steps[i](b, &e) < 0)
+			break;
+	}
+	birth_fail(b, &e);
+}

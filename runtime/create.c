@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine's side of a container's birth and start. */
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroups/cgroup.h"
+#include "cgroups/devices.h"
+#include "cgroups/limits.h"
+#include "lib/fd.h"
+#include "lib/id.h"
+#include "lib/json_out.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runtime/birth.h"
+#include "runtime/engine.h"
+#include "runtime/engine_int.h"
+#include "runtime/hooks.h"
+#include "runtime/lsm.h"
+#include "runtime/ns.h"
+#include "runtime/seccomp.h"
+#include "runtime/sync.h"
+
+/* What lives while a container is made. */
+struct create {
+	struct engine *en;
+	const struct engine_create *args;
+	struct container c;
+	struct birth birth;
+	struct limits limits;
+	struct device_rules devices;
+	int cgroups_made; /* folders to take back on failure */
+	int sync; /* our end */
+};
+
+int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, pid_t *ret_pid,
+		 int *ret_pidfd, struct err *e)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | flags,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	struct err back = { 0 };
+	int code;
+	pid_t pid;
+
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup;
+	}
+	if (pidns >= 0 && ns_pid_for_children(pidns, e) < 0)
+		return -e->code;
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	code = errno;
+	if (pid == 0)
+		return 0;
+	/* it was ours a moment ago, so this cannot fail; if it did, children would go astray */
+	if (pidns >= 0 && ns_pid_for_children(en->pidns, &back) < 0)
+		log_error("come back to our pid namespace: %s", err_text(&back));
+	if (pid < 0)
+		return err_set(e, code, "clone");
+	*ret_pid = pid;
+	return 1;
+}
+
+void engine_reap(pid_t pid, int *pidfd)
+{
+	if (*pidfd < 0 || pid <= 0)
+		return;
+	pidfd_send_signal(*pidfd, SIGKILL, NULL, 0);
+	while (waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){ 0 }, WEXITED) < 0 && errno == EINTR)
+		continue;
+	fd_close(pidfd);
+}
+
+static int create_check(struct create *cr, struct err *e)
+{
+	const struct engine_create *a = cr->args;
+	const struct spec *s = a->spec;
+
+	if (!id_oci_valid(a->id))
+		return err_set(e, EINVAL, "container id is not made of letters, digits and _+-.");
+	if (a->bundle[0] != '/')
+		return err_set(e, EINVAL, "bundle %s: not absolute", a->bundle);
+	if (!s->has_process)
+		return err_set(e, EINVAL, "config.json: process: missing");
+	if (s->ns[SPEC_NS_USER].given)
+		return err_set(e, ENOTSUP,
+			       "config.json: linux.namespaces: user is not implemented");
+	if (s->cgroups_path && strchr(s->cgroups_path, ':'))
+		return err_set(e, ENOTSUP,
+			       "config.json: linux.cgroupsPath: the systemd form is not "
+			       "implemented");
+	return lsm_check(&s->process, e);
+}
+
+static char *create_annotations(const struct spec *s)
+{
+	auto_json_out o = { 0 };
+
+	if (!s->annotations || s->annotations->count == 0)
+		return NULL;
+	json_out_json(&o, NULL, s->annotations);
+	return json_out_take(&o);
+}
+
+static void create_describe(struct create *cr)
+{
+	const struct spec *s = cr->args->spec;
+
+	cr->c.id = mem_strdup(cr->args->id);
+	cr->c.bundle = mem_strdup(cr->args->bundle);
+	cr->c.cgroup_path = engine_cgroup_path(s, cr->args->id);
+	cr->c.annotations = create_annotations(s);
+	cr->c.hooks = hooks_save(s);
+	cr->c.lenient = cr->args->missing_controllers_warn;
+	cr->c.userns = s->ns[SPEC_NS_USER].given;
+}
+
+char *engine_cgroup_path(const struct spec *s, const char *id)
+{
+	if (!s->cgroups_path)
+		return mem_printf("/berth-oci-%s", id);
+	return mem_printf("%s%s", s->cgroups_path[0] == '/' ? "" : "/", s->cgroups_path);
+}
+
+/* Everything that can be refused before there is something to undo. */
+static int create_prepare(struct create *cr, struct err *e)
+{
+	const struct spec *s = cr->args->spec;
+
+	if (create_check(cr, e) < 0)
+		return -e->code;
+	create_describe(cr);
+	if (limits_parse(s->resources, &cr->limits, e) < 0 ||
+	    devices_parse(s->resources, &cr->devices, e) < 0 ||
+	    seccomp_compile(s->seccomp, &cr->c.filter, e) < 0)
+		return err_wrap(e, "config.json");
+	return ns_open(s, cr->birth.ns, e);
+}
+
+static int create_cgroup(struct create *cr, struct err *e)
+{
+	bool lenient = cr->args->missing_controllers_warn;
+	auto_fd int prog = -1;
+	bool busy = false;
+	bool frozen = false;
+
+	if (cgroup_create(cr->en->cgroup_root, cr->c.cgroup_path,
+			  lenient ? 0 : limits_need(&cr->limits), &cr->c.cgroup, &cr->cgroups_made,
+			  e) < 0)
+		return -e->code;
+	if (cr->cgroups_made == 0) {
+		if (cgroup_populated(cr->c.cgroup, &busy, e) < 0 ||
+		    cgroup_is_frozen(cr->c.cgroup, &frozen, e) < 0)
+			return -e->code;
+		if (busy || frozen)
+			return err_set(e, EBUSY, "cgroup %s %s", cr->c.cgroup_path,
+				       busy ? "has processes" : "is frozen");
+	}
+	if (limits_apply(cr->c.cgroup, &cr->limits, lenient, e) < 0 ||
+	    devices_load(&cr->devices, &prog, e) < 0 || devices_attach(cr->c.cgroup, prog, e) < 0)
+		return err_wrap(e, "cgroup %s", cr->c.cgroup_path);
+	return 0;
+}
+
+static void create_fill_birth(struct create *cr, int sync)
+{
+	const struct engine_create *a = cr->args;
+	struct birth *b = &cr->birth;
+
+	b->engine = cr->en;
+	b->id = cr->c.id;
+	b->bundle_path = cr->c.bundle;
+	b->annotations = cr->c.annotations;
+	b->spec = a->spec;
+	b->process = &a->spec->process;
+	b->filter = cr->c.filter;
+	memcpy(b->stdio, a->stdio, sizeof(b->stdio));
+	b->preserve_fds = a->preserve_fds;
+	b->adopt = a->adopt;
+	b->no_pivot = a->no_pivot;
+	b->no_new_keyring = a->no_new_keyring;
+	b->lenient = a->missing_controllers_warn;
+	b->sync = sync;
+	b->listener = a->listener;
+	b->rootfs = a->rootfs;
+}
+
+static int create_clone(struct create *cr, struct err *e)
+{
+	int pair[2];
+	int r;
+
+	if (sync_pair(pair, e) < 0)
+		return -e->code;
+	create_fill_birth(cr, pair[1]);
+	r = engine_clone(cr->en, ns_clone_flags(cr->args->spec), cr->c.cgroup,
+			 cr->birth.ns[SPEC_NS_PID], &cr->c.pid, &cr->c.pidfd, e);
+	if (r == 0)
+		birth_container(&cr->birth);
+	close(pair[1]);
+	cr->sync = pair[0];
+	return r < 0 ? err_wrap(e, "container %s", cr->c.id) : 0;
+}
+
+static int create_run_hooks(struct create *cr, struct err *e)
+{
+	const struct spec *s = cr->args->spec;
+	const struct hooks_state state = {
+		.id = cr->c.id,
+		.status = "creating",
+		.pid = cr->c.pid,
+		.bundle = cr->c.bundle,
+		.annotations = cr->c.annotations,
+	};
+
+	if (hooks_run(&s->hooks[SPEC_PRESTART], &state, e) < 0 ||
+	    hooks_run(&s->hooks[SPEC_CREATE_RUNTIME], &state, e) < 0)
+		return -e->code;
+	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
+}
+
+/* How long the hooks that the child runs itself may take on top. */
+static int create_patience(const struct spec *s, enum spec_hook_kind kind)
+{
+	int ms = ENGINE_BIRTH_MS;
+
+	for (size_t i = 0; i < s->hooks[kind].count; i++)
+		ms += 1000 * (s->hooks[kind].rows[i].timeout_s ?: HOOKS_TIMEOUT_S);
+	return ms;
+}
+
+/* Why a birth ended without a word: the kernel or an operator killed it. */
+int engine_lost(pid_t pid, int *pidfd, struct err *e)
+{
+	siginfo_t info = { 0 };
+
+	pidfd_send_signal(*pidfd, SIGKILL, NULL, 0);
+	while (waitid(P_PIDFD, (id_t)*pidfd, &info, WEXITED) < 0 && errno == EINTR)
+		continue;
+	fd_close(pidfd);
+	if (info.si_code == CLD_EXITED)
+		return err_set(e, EIO, "process %d exited with %d", pid, info.si_status);
+	return err_set(e, EIO, "process %d was killed by signal %d", pid, info.si_status);
+}
+
+static int create_talk(struct create *cr, struct err *e)
+{
+	int patience = create_patience(cr->args->spec, SPEC_CREATE_CONTAINER);
+
+	for (;;) {
+		struct sync m;
+		int fd = -1;
+		int r = sync_recv(cr->sync, patience, &m, &fd, e);
+
+		if (r == 0)
+			return engine_lost(cr->c.pid, &cr->c.pidfd, e);
+		if (r < 0)
+			return r;
+		switch (m.type) {
+		case SYNC_FAILED:
+			*e = m.e;
+			return -e->code;
+		case SYNC_HOOKS:
+			if (create_run_hooks(cr, e) < 0)
+				return -e->code;
+			break;
+		case SYNC_CONSOLE:
+			fd_close(&cr->c.console);
+			cr->c.console = fd;
+			break;
+		case SYNC_READY:
+			return 0;
+		case SYNC_GO:
+		case SYNC_START:
+			return err_set(e, EPROTO, "an unexpected word of a birth");
+		}
+	}
+}
+
+static void create_undo(struct create *cr)
+{
+	struct err e = { 0 };
+
+	engine_reap(cr->c.pid, &cr->c.pidfd);
+	if (cr->c.cgroup < 0)
+		return;
+	/* hooks of the child may have left something behind */
+	if (cr->c.pid > 0 && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
+			      cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
+		log_warn("container %s: %s", cr->c.id, err_text(&e));
+	if (cr->cgroups_made > 0)
+		cgroup_remove_made(cr->en->cgroup_root, cr->c.cgroup_path, cr->cgroups_made);
+}
+
+int engine_create(struct engine *en, const struct engine_create *args, struct container *ret,
+		  struct err *e)
+{
+	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .sync = -1 };
+	int r;
+
+	container_init(&cr.c);
+	r = create_prepare(&cr, e);
+	if (r == 0)
+		r = create_cgroup(&cr, e);
+	if (r == 0)
+		r = create_clone(&cr, e);
+	if (r == 0)
+		r = create_talk(&cr, e);
+	ns_close(cr.birth.ns);
+	limits_done(&cr.limits);
+	devices_done(&cr.devices);
+	if (r < 0) {
+		create_undo(&cr);
+		fd_close(&cr.sync);
+		container_done(&cr.c);
+		return r;
+	}
+	if (args->listener < 0)
+		cr.c.start = fd_take(&cr.sync);
+	fd_close(&cr.sync);
+	cr.c.patience_ms = create_patience(args->spec, SPEC_START_CONTAINER);
+	*ret = cr.c;
+	return 0;
+}
+
+int engine_start(struct engine *en, struct container *c, struct err *e)
+{
+	const struct hooks_state state = {
+		.id = c->id,
+		.status = "running",
+		.pid = c->pid,
+		.bundle = c->bundle,
+		.annotations = c->annotations,
+	};
+	struct sync m;
+	int r;
+
+	(void)en;
+	if (c->start < 0)
+		return err_set(e, EINVAL, "container %s is not waiting to be started", c->id);
+	r = sync_send(c->start, SYNC_START, NULL, -1, e);
+	if (r == -EPIPE || r == -ECONNRESET)
+		err_set(e, ESRCH, "cannot start a container that has stopped");
+	if (r == 0)
+		r = sync_recv(c->start, c->patience_ms ?: ENGINE_BIRTH_MS, &m, NULL, e);
+	if (r > 0) {
+		*e = m.type == SYNC_FAILED ? m.e : (struct err){ EPROTO, "start" };
+		r = -e->code;
+	}
+	fd_close(&c->start);
+	if (r < 0)
+		return -e->code;
+	return hooks_run_saved(c->hooks, SPEC_POSTSTART, &state, e);
+}

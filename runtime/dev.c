@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/dev.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/path.h"
+#include "lib/str.h"
+#include "runtime/mounts.h"
+#include "runtime/sync.h"
+#include "runtime/tty.h"
+
+static const struct spec_device dev_usual[] = {
+	{ "/dev/null", 'c', 1, 3, 0666, 0, 0 },	   { "/dev/zero", 'c', 1, 5, 0666, 0, 0 },
+	{ "/dev/full", 'c', 1, 7, 0666, 0, 0 },	   { "/dev/random", 'c', 1, 8, 0666, 0, 0 },
+	{ "/dev/urandom", 'c', 1, 9, 0666, 0, 0 }, { "/dev/tty", 'c', 5, 0, 0666, 0, 0 },
+};
+
+static const struct dev_link {
+	const char *name, *to;
+} dev_links[] = {
+	{ "fd", "/proc/self/fd" },	 { "stdin", "/proc/self/fd/0" },
+	{ "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
+	{ "core", "/proc/kcore" },
+};
+
+static mode_t dev_type(const struct spec_device *d)
+{
+	return d->type == 'b' ? S_IFBLK : d->type == 'p' ? S_IFIFO : S_IFCHR;
+}
+
+/* What is there already must be the very device: the image may bring its own. */
+static int dev_check(int at, const char *name, const struct spec_device *d, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, errno, "stat %s", d->path);
+	if ((st.st_mode & S_IFMT) != dev_type(d) ||
+	    (d->type != 'p' && st.st_rdev != makedev(d->major, d->minor)))
+		return err_set(e, EEXIST, "%s is something else", d->path);
+	return 0;
+}
+
+static int dev_node(int at, const char *name, const struct spec_device *d, struct err *e)
+{
+	if (mknodat(at, name, dev_type(d) | d->mode, makedev(d->major, d->minor)) < 0) {
+		if (errno != EEXIST)
+			return err_set(e, errno, "make device %s", d->path);
+		return dev_check(at, name, d, e);
+	}
+	if ((d->uid || d->gid) && fchownat(at, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, errno, "own device %s", d->path);
+	return 0;
+}
+
+/* In /dev by name, elsewhere by its folder inside of the rootfs. */
+static int dev_listed(struct birth *b, int dev, const struct spec_device *d, struct err *e)
+{
+	const char *slash = strrchr(d->path, '/');
+	char folder[PATH_MAX];
+	auto_fd int at = -1;
+
+	if (str_eq(slash, "/") || str_eq(slash, "/.") || str_eq(slash, "/.."))
+		return err_set(e, EINVAL, "%s is no device's name", d->path);
+	if (slash - d->path == 4 && str_starts(d->path, "/dev/"))
+		return dev_node(dev, slash + 1, d, e);
+	if ((size_t)(slash - d->path) >= sizeof(folder))
+		return err_set(e, ENAMETOOLONG, "device");
+	memcpy(folder, d->path, (size_t)(slash - d->path));
+	folder[slash - d->path] = '\0';
+	if (path_mkdir_in(b->root, folder, 0755, &at, e) < 0)
+		return -e->code;
+	return dev_node(at, slash + 1, d, e);
+}
+
+static int dev_nodes(struct birth *b, int dev, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(dev_usual) / sizeof(dev_usual[0]); i++) {
+		if (dev_node(dev, dev_usual[i].path + strlen("/dev/"), &dev_usual[i], e) < 0)
+			return -e->code;
+	}
+	for (size_t i = 0; i < b->spec->device_count; i++) {
+		if (dev_listed(b, dev, &b->spec->devices[i], e) < 0)
+			return err_wrap(e, "linux.devices[%zu]", i);
+	}
+	return 0;
+}
+
+static int dev_make_links(struct birth *b, int dev, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(dev_links) / sizeof(dev_links[0]); i++) {
+		const struct dev_link *l = &dev_links[i];
+
+		if (str_eq(l->name, "core") && !path_exists(b->engine->proc, "kcore"))
+			continue;
+		if (symlinkat(l->to, dev, l->name) < 0 && errno != EEXIST)
+			return err_set(e, errno, "link /dev/%s", l->name);
+	}
+	/* an image's own ptmx node would open the host's terminals */
+	if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT)
+		return err_set(e, errno, "remove /dev/ptmx");
+	if (symlinkat("pts/ptmx", dev, "ptmx") < 0)
+		return err_set(e, errno, "link /dev/ptmx");
+	return 0;
+}
+
+static int dev_console(struct birth *b, int dev, struct err *e)
+{
+	auto_fd int master = -1;
+
+	if (!b->process->terminal)
+		return 0;
+	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0)
+		return -e->code;
+	if (dev >= 0 && tty_bind_console(dev, b->slave, e) < 0)
+		return -e->code;
+	return sync_send(b->sync, SYNC_CONSOLE, NULL, master, e);
+}
+
+int dev_make(struct birth *b, struct err *e)
+{
+	auto_fd int dev = -1;
+	int r;
+
+	if (mounts_dev_is_bound(b->spec))
+		return dev_console(b, -1, e);
+	if (mkdirat(b->root, "dev", 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make /dev");
+	r = path_open_strict(b->root, "dev", O_PATH | O_DIRECTORY, &dev, e);
+	if (r == -ELOOP || r == -ENOTDIR)
+		return err_set(e, -r, "/dev of the rootfs is no folder");
+	if (r < 0 || dev_nodes(b, dev, e) < 0 || dev_make_links(b, dev, e) < 0)
+		return -e->code;
+	return dev_console(b, dev, e);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The engine's side of a further process in a container. */
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cgroups/cgroup.h"
+#include "lib/fd.h"
+#include "lib/id.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "runtime/birth.h"
+#include "runtime/engine.h"
+#include "runtime/engine_int.h"
+#include "runtime/lsm.h"
+#include "runtime/sync.h"
+
+/* setns by pidfd takes them all at once; the pid namespace is the parent's business */
+#define EXEC_NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+static int exec_check(const struct container *c, const struct engine_exec *a, struct err *e)
+{
+	bool frozen = false;
+
+	if (c->pidfd < 0 && c->pid <= 0)
+		return err_set(e, ESRCH, "container not running");
+	if (a->cgroup && !id_oci_valid(a->cgroup))
+		return err_set(e, EINVAL, "%s is no name for a cgroup", a->cgroup);
+	if (cgroup_is_frozen(c->cgroup, &frozen, e) < 0)
+		return -e->code;
+	if (frozen && !a->ignore_paused)
+		return err_set(e, EBUSY, "cannot exec in a paused container");
+	return lsm_check(a->process, e);
+}
+
+/* The container's pid namespace, and through pidfd the others. */
+static int exec_open_target(struct engine *en, const struct container *c, int *ret_pidfd,
+			    int *ret_pidns, struct err *e)
+{
+	auto_free char *path = mem_printf("%d/ns/pid", c->pid);
+	auto_fd int pidfd = -1;
+	int ns;
+
+	if (c->pidfd >= 0 ? fd_dup(c->pidfd, &pidfd, e) < 0 : fd_pidfd(c->pid, &pidfd, e) < 0)
+		return -e->code;
+	ns = openat(en->proc, path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return err_set(e, errno == ENOENT ? ESRCH : errno, "container not running");
+	*ret_pidfd = fd_take(&pidfd);
+	*ret_pidns = ns;
+	return 0;
+}
+
+/* The container's cgroup, a sub-cgroup of its own, or where the first process moved itself to. */
+static int exec_cgroup(struct engine *en, const struct container *c, const char *name, int *ret_fd,
+		       struct err *e)
+{
+	auto_free char *path = NULL;
+
+	if (name) {
+		path = mem_printf("%s/%s", c->cgroup_path, name);
+		return cgroup_create(en->cgroup_root, path, 0, ret_fd, NULL, e);
+	}
+	return fd_dup(c->cgroup, ret_fd, e);
+}
+
+static int exec_cgroup_of_init(struct engine *en, const struct container *c, int *fd, struct err *e)
+{
+	auto_free char *path = NULL;
+
+	fd_close(fd);
+	if (cgroup_of(c->pid, &path, e) < 0)
+		return -e->code;
+	return cgroup_open(en->cgroup_root, path, fd, e);
+}
+
+static int exec_talk(int sync, struct exec *x, struct err *e)
+{
+	for (;;) {
+		struct sync m;
+		int fd = -1;
+		int r = sync_recv(sync, ENGINE_BIRTH_MS, &m, &fd, e);
+
+		if (r <= 0)
+			return r;
+		switch (m.type) {
+		case SYNC_CONSOLE:
+			fd_close(&x->console);
+			x->console = fd;
+			break;
+		case SYNC_FAILED:
+			*e = m.e;
+			return -e->code;
+		case SYNC_HOOKS:
+		case SYNC_GO:
+		case SYNC_READY:
+		case SYNC_START:
+			return err_set(e, EPROTO, "an unexpected word of a birth");
+		}
+	}
+}
+
+static int exec_clone(struct engine *en, const struct container *c, struct birth *b, int pidns,
+		      struct exec *x, struct err *e)
+{
+	int pair[2];
+	int r;
+
+	if (sync_pair(pair, e) < 0)
+		return -e->code;
+	b->sync = pair[1];
+	r = engine_clone(en, 0, x->cgroup, pidns, &x->pid, &x->pidfd, e);
+	/* a cgroup that gives controllers to its children takes no processes itself */
+	if (r == -EBUSY && exec_cgroup_of_init(en, c, &x->cgroup, e) == 0)
+		r = engine_clone(en, 0, x->cgroup, pidns, &x->pid, &x->pidfd, e);
+	if (r == 0)
+		birth_exec(b);
+	close(pair[1]);
+	if (r > 0)
+		r = exec_talk(pair[0], x, e);
+	close(pair[0]);
+	if (r < 0)
+		engine_reap(x->pid, &x->pidfd);
+	return r;
+}
+
+int engine_exec(struct engine *en, const struct container *c, const struct engine_exec *args,
+		struct exec *ret, struct err *e)
+{
+	struct birth b = BIRTH_INIT;
+	struct exec x = { .pidfd = -1, .console = -1, .cgroup = -1 };
+	auto_fd int pidns = -1;
+	auto_fd int target = -1;
+	struct err ignored = { 0 };
+	int r;
+
+	if (exec_check(c, args, e) < 0 || exec_open_target(en, c, &target, &pidns, e) < 0)
+		return err_wrap(e, "exec in container %s", c->id);
+	b.engine = en;
+	b.id = c->id;
+	b.bundle_path = c->bundle;
+	b.process = args->process;
+	b.filter = c->filter;
+	memcpy(b.stdio, args->stdio, sizeof(b.stdio));
+	b.preserve_fds = args->preserve_fds;
+	b.adopt = args->adopt;
+	b.lenient = c->lenient;
+	b.target = target;
+	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);
+	r = exec_cgroup(en, c, args->cgroup, &x.cgroup, e);
+	if (r == 0)
+		r = exec_clone(en, c, &b, pidns, &x, e);
+	if (r < 0) {
+		fd_close(&x.console);
+		fd_close(&x.cgroup);
+		if (args->cgroup)
+			engine_exec_delete(en, c, args->cgroup, &ignored);
+		return err_wrap(e, "exec in container %s", c->id);
+	}
+	if (!args->cgroup)
+		fd_close(&x.cgroup);
+	*ret = x;
+	return 0;
+}
+
+int engine_exec_delete(struct engine *en, const struct container *c, const char *cgroup,
+		       struct err *e)
+{
+	auto_free char *path = mem_printf("%s/%s", c->cgroup_path, cgroup);
+	auto_fd int dir = -1;
+	int r;
+
+	if (!id_oci_valid(cgroup))
+		return err_set(e, EINVAL, "%s is no name for a cgroup", cgroup);
+	r = cgroup_open(en->cgroup_root, path, &dir, e);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || cgroup_kill(dir, e) < 0 || cgroup_wait_empty(dir, ENGINE_EMPTY_MS, e) < 0)
+		return -e->code;
+	return cgroup_remove(en->cgroup_root, path, e);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/lsm.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "lib/path.h"
+
+int lsm_check(const struct spec_process *p, struct err *e)
+{
+	struct err ignored = { 0 };
+	char line[8] = "";
+	struct statfs st;
+
+	if (p->apparmor && (path_read_line(AT_FDCWD, "/sys/module/apparmor/parameters/enabled",
+					   line, sizeof(line), &ignored) < 0 ||
+			    line[0] != 'Y'))
+		return err_set(e, ENOTSUP, "process.apparmorProfile: this kernel has no AppArmor");
+	if (p->selinux && (statfs("/sys/fs/selinux", &st) < 0 || st.f_type != SELINUX_MAGIC))
+		return err_set(e, ENOTSUP, "process.selinuxLabel: this kernel has no SELinux");
+	return 0;
+}
+
+int lsm_open(const struct spec_process *p, int self, int *ret_fd, struct err *e)
+{
+	int r;
+
+	if (!p->apparmor && !p->selinux)
+		return 0;
+	/* where several modules are stacked, AppArmor has a file of its own */
+	r = p->apparmor ? path_open_beneath(self, "attr/apparmor/exec", O_WRONLY, ret_fd, e)
+			: -ENOENT;
+	if (r == -ENOENT)
+		r = path_open_beneath(self, "attr/exec", O_WRONLY, ret_fd, e);
+	return r;
+}
+
+int lsm_write(const struct spec_process *p, int fd, struct err *e)
+{
+	auto_free char *text = NULL;
+
+	if (fd < 0)
+		return 0;
+	text = p->apparmor ? mem_printf("exec %s", p->apparmor) : mem_strdup(p->selinux);
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return err_set(e, errno ?: EIO, "set security label %s", p->apparmor ?: p->selinux);
+	return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* AppArmor profile and SELinux label: what the next execve gets. */
+#pragma once
+
+#include "lib/err.h"
+#include "runtime/spec.h"
+
+/* The kernel has what the process asks for; proc: the host's procfs. */
+int lsm_check(const struct spec_process *p, struct err *e);
+
+/* The file of self (a trusted /proc/self) that takes the label; -1 when none is asked for. */
+int lsm_open(const struct spec_process *p, int self, int *ret_fd, struct err *e);
+int lsm_write(const struct spec_process *p, int fd, struct err *e);

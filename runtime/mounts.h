@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* mounts[] of the spec, in their order, onto descriptors below the rootfs. */
+#pragma once
+
+#include "lib/err.h"
+#include "runtime/birth.h"
+
+/* Before the namespace is cut off the host's: copies of what is to stay shared with the host. */
+int mounts_open_shared(struct birth *b, struct err *e);
+
+int mounts_apply(struct birth *b, struct err *e);
+
+/* Whether the container's /dev is the host's: then nothing is made in it. */
+bool mounts_dev_is_bound(const struct spec *s);

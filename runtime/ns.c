@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/ns.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+
+static const struct ns_type {
+	const char *name;
+	int flag;
+} ns_types[SPEC_NS_COUNT] = {
+	[SPEC_NS_USER] = { "user", CLONE_NEWUSER },
+	[SPEC_NS_IPC] = { "ipc", CLONE_NEWIPC },
+	[SPEC_NS_UTS] = { "uts", CLONE_NEWUTS },
+	[SPEC_NS_NET] = { "network", CLONE_NEWNET },
+	[SPEC_NS_PID] = { "pid", CLONE_NEWPID },
+	[SPEC_NS_CGROUP] = { "cgroup", CLONE_NEWCGROUP },
+	[SPEC_NS_MOUNT] = { "mount", CLONE_NEWNS },
+};
+
+void ns_close(int fds[SPEC_NS_COUNT])
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		fd_close(&fds[i]);
+}
+
+int ns_open(const struct spec *s, int ret_fds[SPEC_NS_COUNT], struct err *e)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++)
+		ret_fds[i] = -1;
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		const char *path = s->ns[i].path;
+		int type;
+
+		if (!path)
+			continue;
+		/* a fifo in that place must not stop us */
+		ret_fds[i] = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (ret_fds[i] < 0)
+			err_set(e, errno, "%s namespace %s", ns_types[i].name, path);
+		else if ((type = ioctl(ret_fds[i], NS_GET_NSTYPE)) < 0)
+			err_set(e, EINVAL, "%s namespace %s: not a namespace", ns_types[i].name,
+				path);
+		else if (type != ns_types[i].flag)
+			err_set(e, EINVAL, "%s namespace %s: of another type", ns_types[i].name,
+				path);
+		else
+			continue;
+		ns_close(ret_fds);
+		return -e->code;
+	}
+	return 0;
+}
+
+unsigned long ns_clone_flags(const struct spec *s)
+{
+	unsigned long flags = 0;
+
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		if (s->ns[i].given && !s->ns[i].path && i != SPEC_NS_CGROUP)
+			flags |= (unsigned long)ns_types[i].flag;
+	}
+	return flags;
+}
+
+int ns_join(const int fds[SPEC_NS_COUNT], struct err *e)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		if (fds[i] < 0 || i == SPEC_NS_PID)
+			continue;
+		if (setns(fds[i], ns_types[i].flag) < 0)
+			return err_set(e, errno, "join the %s namespace", ns_types[i].name);
+	}
+	return 0;
+}
+
+int ns_pid_for_children(int ns, struct err *e)
+{
+	if (setns(ns, CLONE_NEWPID) < 0)
+		return err_set(e, errno, "join the pid namespace");
+	return 0;
+}
+
+int ns_loopback_up(struct err *e)
+{
+	auto_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+
+	/* a kernel without IPv4 has no use for it either */
+	if (sock < 0)
+		return errno == EAFNOSUPPORT ? 0 : err_set(e, errno, "set lo up");
+	if (ioctl(sock, SIOCSIFFLAGS, &lo) < 0)
+		return err_set(e, errno, "set lo up");
+	return 0;
+}

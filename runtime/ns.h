@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Namespaces: opened by path before anything else, joined, made. */
+#pragma once
+
+#include "lib/err.h"
+#include "runtime/spec.h"
+
+/* Descriptors of those with a path, -1 for the others; a path of another type is an error. */
+int ns_open(const struct spec *s, int ret_fds[SPEC_NS_COUNT], struct err *e);
+void ns_close(int fds[SPEC_NS_COUNT]);
+
+/* clone3 flags of the new ones (not cgroup: it is made when its cgroup was entered). */
+unsigned long ns_clone_flags(const struct spec *s);
+
+/* In the child: joins all but the pid namespace, which its parent entered for it. */
+int ns_join(const int fds[SPEC_NS_COUNT], struct err *e);
+
+/* Where the next child is born: into ns, or back home. */
+int ns_pid_for_children(int ns, struct err *e);
+
+/* Sets the loopback link of the caller's network namespace up. */
+int ns_loopback_up(struct err *e);

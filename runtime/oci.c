@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* berth-oci: an OCI runtime's command line over the engine, for other engines and for people. */
+#include "runtime/oci.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "lib/fd.h"
+#include "lib/json_out.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "lib/str.h"
+#include "lib/verb.h"
+#include "runtime/options.h"
+
+static const struct verb oci_verbs[] = {
+	{ "create", "[OPTIONS] ID", 0, -1, oci_verb_create, "make a container, do not start it" },
+	{ "start", "ID", 1, 1, oci_verb_start, "run a made container's program" },
+	{ "run", "[OPTIONS] ID", 0, -1, oci_verb_run, "create, start, wait, delete" },
+	{ "state", "ID", 1, 1, oci_verb_state, "print a container's state as JSON" },
+	{ "kill", "[--all] ID [SIGNAL]", 0, -1, oci_verb_kill, "signal a container" },
+	{ "delete", "[--force] ID", 0, -1, oci_verb_delete, "remove a container" },
+	{ "exec", "[OPTIONS] ID [COMMAND...]", 0, -1, oci_verb_exec, "run a further process" },
+	{ "list", "[OPTIONS]", 0, -1, oci_verb_list, "list the containers" },
+	{ "ps", "[OPTIONS] ID", 0, -1, oci_verb_ps, "list a container's processes" },
+	{ "pause", "ID", 1, 1, oci_verb_pause, "freeze every process" },
+	{ "resume", "ID", 1, 1, oci_verb_resume, "let them go on" },
+	{ "update", "[OPTIONS] ID", 0, -1, oci_verb_update, "change limits" },
+	{ "features", "", 0, 0, oci_verb_features, "print what is implemented as JSON" },
+	{ "spec", "[OPTIONS]", 0, -1, oci_verb_spec, "write a config.json to start from" },
+};
+
+#define OCI_VERBS (sizeof(oci_verbs) / sizeof(oci_verbs[0]))
+
+int oci_open(struct oci *oci, struct err *e)
+{
+	if (path_mkdirs(oci->root_path, 0700, e) < 0)
+		return -e->code;
+	oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (oci->root < 0)
+		return err_set(e, errno, "open %s", oci->root_path);
+	return engine_init(&oci->engine, NULL, e);
+}
+
+static char *oci_log_line(const struct oci *oci, const char *text)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[40];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (str_eq(oci->log_format, "json")) {
+		auto_json_out o = { 0 };
+		auto_free char *json = NULL;
+
+		json_out_object(&o, NULL);
+		json_out_text(&o, "level", "error");
+		json_out_text(&o, "msg", text);
+		json_out_text(&o, "time", stamp);
+		json_out_end(&o);
+		json = json_out_take(&o);
+		return mem_printf("%s\n", json);
+	}
+	return mem_printf("time=\"%s\" level=error msg=\"%s\"\n", stamp, text);
+}
+
+/* Callers look at both: the last line of the log, and stderr. */
+static void oci_complain(const struct oci *oci, const struct err *e)
+{
+	auto_free char *clean = str_escape(err_text(e), strlen(err_text(e)), 1024);
+	auto_free char *line = oci_log_line(oci, clean);
+	auto_fd int fd = -1;
+	struct err ignored = { 0 };
+
+	fprintf(stderr, "berth-oci: %s\n", clean);
+	if (!oci->log_path)
+		return;
+	fd = open(oci->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		(void)fd_write_all(fd, line, strlen(line), &ignored);
+}
+
+static void oci_usage(FILE *out)
+{
+	fprintf(out,
+		"usage: berth-oci [--root DIR] [--log FILE] [--log-format text|json] [--debug]\n"
+		"       [--missing error|warn] VERB ...\n");
+	verb_usage(oci_verbs, OCI_VERBS, out);
+}
+
+static void oci_version(void)
+{
+	printf("berth-oci version %s\nspec: %s\n", PACKAGE_VERSION, SPEC_VERSION);
+}
+
+static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, struct err *e)
+{
+	bool systemd = false;
+	bool help = false;
+	bool version = false;
+	const char *manager = "cgroupfs";
+	const struct option_row rows[] = {
+		{ "root", '\0', OPTION_TEXT, &oci->root_path },
+		{ "log", '\0', OPTION_TEXT, &oci->log_path },
+		{ "log-format", '\0', OPTION_TEXT, &oci->log_format },
+		{ "missing", '\0', OPTION_TEXT, &oci->missing },
+		{ "debug", '\0', OPTION_FLAG, &oci->debug },
+		{ "log-level", '\0', OPTION_IGNORED_TEXT, NULL },
+		{ "rootless", '\0', OPTION_IGNORED_TEXT, NULL },
+		{ "systemd-cgroup", '\0', OPTION_FLAG, &systemd },
+		{ "cgroup-manager", '\0', OPTION_TEXT, &manager },
+		{ "help", 'h', OPTION_FLAG, &help },
+		{ "version", 'v', OPTION_FLAG, &version },
+	};
+
+	if (options_parse(rows, sizeof(rows) / sizeof(rows[0]), argc, argv, e) < 0)
+		return -e->code;
+	if (systemd || !str_eq(manager, "cgroupfs"))
+		return err_set(e, ENOTSUP, "cgroups are made in cgroupfs only, not by systemd");
+	if (!str_eq(oci->log_format, "json") && !str_eq(oci->log_format, "text"))
+		return err_set(e, EINVAL, "--log-format: %s is neither text nor json",
+			       oci->log_format);
+	if (!str_eq(oci->missing, "error") && !str_eq(oci->missing, "warn"))
+		return err_set(e, EINVAL, "--missing: %s is neither error nor warn", oci->missing);
+	if (oci->log_path && str_starts(oci->log_path, "file:"))
+		oci->log_path += strlen("file:");
+	if (help || (*argc == 0 && !version))
+		oci_usage(stdout);
+	if (version)
+		oci_version();
+	*done = help || version || *argc == 0;
+	return 0;
+}
+
+/* Descriptors 0, 1 and 2 are taken for granted everywhere. */
+static void oci_fill_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct oci oci = {
+		.argv = argv,
+		.root_path = "/run/berth-oci",
+		.log_format = "text",
+		.missing = "error",
+		.root = -1,
+		.engine = { -1, -1, -1 },
+	};
+	struct err e = { 0 };
+	bool done = false;
+	int r;
+
+	oci_fill_stdio();
+	log_init("berth-oci");
+	argc--;
+	argv++;
+	r = oci_globals(&oci, &argc, &argv, &done, &e);
+	if (oci.debug)
+		log_set_level(LOG_DEBUG);
+	if (r == 0 && !done)
+		r = verb_run(oci_verbs, OCI_VERBS, &oci, argc, argv, &e);
+	if (r < 0) {
+		oci_complain(&oci, &e);
+		/* what people script against: 255 when there was no process whose code it could be
+		 */
+		r = argc > 0 && str_eq(argv[0], "exec") ? 255 : 1;
+	}
+	fd_close(&oci.root);
+	engine_done(&oci.engine);
+	return r;
+}

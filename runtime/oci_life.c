@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs of a container's life: create, start, run, kill, delete, pause, resume. */
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/json_out.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/msg.h"
+#include "lib/path.h"
+#include "lib/str.h"
+#include "runtime/engine_int.h"
+#include "runtime/filter.h"
+#include "runtime/oci.h"
+#include "runtime/options.h"
+#include "runtime/spec.h"
+
+/* Options of create and run. */
+struct life {
+	struct oci *oci;
+	const char *id;
+	const char *bundle;
+	const char *config; /* NULL: config.json of the bundle */
+	const char *pid_file;
+	const char *console_socket;
+	bool detach, keep, no_pivot, no_new_keyring;
+	int preserve_fds;
+	struct spec spec;
+	struct state state;
+	struct container c;
+	bool made; /* the container exists */
+};
+
+static void life_done(struct life *l)
+{
+	spec_done(&l->spec);
+	state_done(&l->state);
+	container_done(&l->c);
+}
+
+static int life_options(struct life *l, int argc, char **argv, struct err *e)
+{
+	const struct option_row rows[] = {
+		{ "bundle", 'b', OPTION_TEXT, &l->bundle },
+		{ "config", 'f', OPTION_TEXT, &l->config },
+		{ "pid-file", '\0', OPTION_TEXT, &l->pid_file },
+		{ "console-socket", '\0', OPTION_TEXT, &l->console_socket },
+		{ "detach", 'd', OPTION_FLAG, &l->detach },
+		{ "keep", '\0', OPTION_FLAG, &l->keep },
+		{ "no-pivot", '\0', OPTION_FLAG, &l->no_pivot },
+		{ "no-new-keyring", '\0', OPTION_FLAG, &l->no_new_keyring },
+		{ "no-subreaper", '\0', OPTION_IGNORED, NULL },
+		{ "preserve-fds", '\0', OPTION_INT, &l->preserve_fds },
+	};
+
+	argc--;
+	argv++;
+	if (options_parse(rows, sizeof(rows) / sizeof(rows[0]), &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc != 1)
+		return err_set(e, EINVAL, "one container id is needed");
+	if (l->preserve_fds < 0 || l->preserve_fds > 1024)
+		return err_set(e, ERANGE, "--preserve-fds: %d", l->preserve_fds);
+	/* before anything of ours takes one of their numbers */
+	for (int fd = 3; fd < 3 + l->preserve_fds; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			return err_set(e, errno, "--preserve-fds: descriptor %d", fd);
+	}
+	l->id = argv[0];
+	return 0;
+}
+
+/* config.json is read once; what is kept for later verbs is what was read. */
+static int life_load(struct life *l, char **ret_text, size_t *ret_len, struct err *e)
+{
+	auto_free char *path =
+		l->config ? mem_strdup(l->config) : mem_printf("%s/config.json", l->bundle);
+
+	if (path_read(AT_FDCWD, path, SPEC_TEXT_MAX, ret_text, ret_len, e) < 0 ||
+	    spec_parse(*ret_text, *ret_len, &l->spec, e) < 0)
+		return -e->code;
+	if (!l->spec.has_process)
+		return err_set(e, EINVAL, "config.json: process: missing");
+	if (l->spec.process.terminal && l->detach && !l->console_socket)
+		return err_set(e, EINVAL,
+			       "cannot allocate tty if we detach without setting console socket");
+	if (l->console_socket && (!l->spec.process.terminal || !l->detach))
+		return err_set(e, EINVAL,
+			       "cannot use console socket without a terminal to detach from");
+	return 0;
+}
+
+static char *life_join(const char *folder, const char *path)
+{
+	return path[0] == '/' ? mem_strdup(path) : mem_printf("%s/%s", folder, path);
+}
+
+static int life_record(struct life *l, const char *text, size_t len, struct err *e)
+{
+	struct state *s = &l->state;
+
+	s->bundle = mem_strdup(l->bundle);
+	s->rootfs = life_join(l->bundle, l->spec.root_path);
+	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
+	if (state_write(s, e) < 0 ||
+	    path_replace(s->dir, "config.json", text, len, 0600, PATH_FAST, e) < 0)
+		return err_wrap(e, "record container %s", l->id);
+	return 0;
+}
+
+static int life_make(struct life *l, int listener, struct err *e)
+{
+	struct engine_create args = ENGINE_CREATE_INIT;
+
+	args.id = l->id;
+	args.bundle = l->bundle;
+	args.spec = &l->spec;
+	args.listener = listener;
+	args.preserve_fds = l->preserve_fds;
+	args.missing_controllers_warn = str_eq(l->oci->missing, "warn");
+	args.no_pivot = l->no_pivot;
+	args.no_new_keyring = l->no_new_keyring;
+	args.adopt = l->detach;
+	for (int i = 0; i < 3; i++)
+		args.stdio[i] = i;
+	if (engine_create(&l->oci->engine, &args, &l->c, e) < 0)
+		return -e->code;
+	l->made = true;
+	return 0;
+}
+
+static int life_record_made(struct life *l, struct err *e)
+{
+	struct state *s = &l->state;
+
+	s->pid = l->c.pid;
+	s->userns = l->c.userns;
+	s->annotations = l->c.annotations ? mem_strdup(l->c.annotations) : NULL;
+	s->hooks = l->c.hooks ? mem_strdup(l->c.hooks) : NULL;
+	if (state_pid_start(s->pid, &s->pid_start) < 0)
+		return err_set(e, ESRCH, "container %s is gone", l->id);
+	if (l->c.filter && filter_save(l->c.filter, s->dir, "seccomp.bpf", e) < 0)
+		return err_wrap(e, "record container %s", l->id);
+	if (state_write(s, e) < 0)
+		return err_wrap(e, "record container %s", l->id);
+	return 0;
+}
+
+static int life_tell(struct life *l, struct err *e)
+{
+	if (l->console_socket) {
+		if (oci_send_console(l->console_socket, l->c.console, e) < 0)
+			return -e->code;
+		fd_close(&l->c.console);
+	}
+	return l->pid_file ? oci_write_pid(l->pid_file, l->c.pid, e) : 0;
+}
+
+static void life_undo(struct life *l)
+{
+	struct err e = { 0 };
+
+	if (l->made && engine_delete(&l->oci->engine, &l->c, &e) < 0)
+		log_error("%s", err_text(&e));
+	if (l->state.dir >= 0 && state_remove(l->oci->root, l->id, &e) < 0)
+		log_error("remove state of %s: %s", l->id, err_text(&e));
+	if (l->pid_file && l->made)
+		unlink(l->pid_file);
+}
+
+/* listen: later, another berth-oci starts it. */
+static int life_create(struct life *l, bool listen, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_free char *bundle = realpath(l->bundle, NULL);
+	auto_fd int listener = -1;
+	size_t len;
+	char path[64];
+	int r;
+
+	if (!bundle)
+		return err_set(e, errno, "bundle %s", l->bundle);
+	l->bundle = bundle;
+	if (life_load(l, &text, &len, e) < 0 || oci_open(l->oci, e) < 0 ||
+	    state_create(l->oci->root, l->id, &l->state, e) < 0)
+		return -e->code;
+	r = life_record(l, text, len, e);
+	/* by descriptor: --root may be longer than a socket's path */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/" STATE_START_SOCKET, l->state.dir);
+	if (r == 0 && listen)
+		r = msg_listen(path, &listener, e);
+	if (r == 0)
+		r = life_make(l, listener, e);
+	if (r == 0)
+		r = life_record_made(l, e);
+	if (r == 0)
+		r = life_tell(l, e);
+	if (r < 0)
+		life_undo(l);
+	return r;
+}
+
+int oci_verb_create(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct life l = { .oci = ctx, .bundle = ".", .detach = true };
+	int r;
+
+	state_init(&l.state);
+	container_init(&l.c);
+	r = life_options(&l, argc, argv, e);
+	if (r == 0)
+		r = engine_protect(l.oci->argv, e);
+	if (r == 0)
+		r = life_create(&l, true, e);
+	life_done(&l);
+	return r;
+}
+
+int oci_verb_run(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct life l = { .oci = ctx, .bundle = "." };
+	int status = 0;
+	int r;
+
+	state_init(&l.state);
+	container_init(&l.c);
+	r = life_options(&l, argc, argv, e);
+	if (r == 0)
+		r = engine_protect(l.oci->argv, e);
+	if (r == 0)
+		r = life_create(&l, false, e);
+	if (r == 0) {
+		r = engine_start(&l.oci->engine, &l.c, e);
+		if (r < 0)
+			life_undo(&l);
+	}
+	if (r == 0 && !l.detach) {
+		status = oci_foreground(l.c.pid, l.c.pidfd, l.c.console, e);
+		r = status < 0 ? status : 0;
+		if (!l.keep)
+			life_undo(&l);
+	}
+	life_done(&l);
+	return r < 0 ? r : status;
+}
+
+/* Opens everything and loads a container by the verb's single operand. */
+static int life_find(struct oci *oci, const char *id, struct state *s, struct err *e)
+{
+	if (oci_open(oci, e) < 0)
+		return -e->code;
+	return state_load(oci->root, id, s, e);
+}
+
+int oci_verb_start(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct oci *oci = ctx;
+	auto_state s = { .dir = -1 };
+	struct container c;
+	const char *status;
+	char path[64];
+	int r;
+
+	(void)argc;
+	container_init(&c);
+	if (life_find(oci, argv[1], &s, e) < 0)
+		return -e->code;
+	status = state_status(&oci->engine, &s, NULL);
+	if (str_eq(status, "stopped"))
+		return err_set(e, EINVAL, "cannot start a container that has stopped");
+	if (!str_eq(status, "created"))
+		return err_set(e, EINVAL, "cannot start a container that is %s", status);
+	r = state_container(&oci->engine, &s, &c, e);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/" STATE_START_SOCKET, s.dir);
+	if (r == 0)
+		r = msg_connect(path, &c.start, e);
+	if (r == 0) {
+		unlinkat(s.dir, STATE_START_SOCKET, 0);
+		r = engine_start(&oci->engine, &c, e);
+	}
+	container_done(&c);
+	return r;
+}
+
+int oci_verb_kill(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct oci *oci = ctx;
+	bool all = false;
+	const struct option_row rows[] = { { "all", 'a', OPTION_FLAG, &all } };
+	auto_state s = { .dir = -1 };
+	struct container c;
+	const char *status;
+	int signal;
+	int r;
+
+	container_init(&c);
+	argc--;
+	argv++;
+	if (options_parse(rows, 1, &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc < 1 || argc > 2)
+		return err_set(e, EINVAL, "usage: kill [--all] ID [SIGNAL]");
+	signal = oci_signal(argc == 2 ? argv[1] : "TERM", e);
+	if (signal < 0 || life_find(oci, argv[0], &s, e) < 0)
+		return -e->code;
+	status = state_status(&oci->engine, &s, NULL);
+	if (!all && (str_eq(status, "stopped") || str_eq(status, "creating")))
+		return err_set(e, ESRCH, "container not running");
+	r = state_container(&oci->engine, &s, &c, e);
+	if (r == 0)
+		r = engine_kill(&oci->engine, &c, signal, all, e);
+	container_done(&c);
+	return r;
+}
+
+int oci_verb_delete(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct oci *oci = ctx;
+	bool force = false;
+	const struct option_row rows[] = { { "force", 'f', OPTION_FLAG, &force } };
+	auto_state s = { .dir = -1 };
+	struct container c;
+	const char *status;
+	int r;
+
+	container_init(&c);
+	argc--;
+	argv++;
+	if (options_parse(rows, 1, &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc != 1)
+		return err_set(e, EINVAL, "usage: delete [--force] ID");
+	r = life_find(oci, argv[0], &s, e);
+	if (r < 0)
+		return force && r == -ENOENT ? 0 : r;
+	status = state_status(&oci->engine, &s, NULL);
+	if (!force && !str_eq(status, "stopped") && !str_eq(status, "created"))
+		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s",
+			       argv[0], status);
+	r = state_container(&oci->engine, &s, &c, e);
+	/* without a record of a cgroup there was none */
+	if (r == 0 && c.cgroup_path)
+		r = engine_delete(&oci->engine, &c, e);
+	if (r == 0)
+		r = state_remove(oci->root, argv[0], e);
+	container_done(&c);
+	return r;
+}
+
+static int life_freeze(struct oci *oci, const char *id, const char *wanted,
+		       int (*act)(struct engine *, const struct container *, struct err *),
+		       struct err *e)
+{
+	auto_state s = { .dir = -1 };
+	struct container c;
+	const char *status;
+	int r;
+
+	container_init(&c);
+	if (life_find(oci, id, &s, e) < 0)
+		return -e->code;
+	status = state_status(&oci->engine, &s, NULL);
+	if (str_eq(status, "stopped"))
+		return err_set(e, ESRCH, "container not running");
+	if (!str_eq(status, wanted) && !str_eq(status, "created"))
+		return err_set(e, EINVAL, "container %s is %s, not %s", id, status, wanted);
+	r = state_container(&oci->engine, &s, &c, e);
+	if (r == 0)
+		r = act(&oci->engine, &c, e);
+	container_done(&c);
+	return r;
+}
+
+int oci_verb_pause(void *ctx, int argc, char **argv, struct err *e)
+{
+	(void)argc;
+	return life_freeze(ctx, argv[1], "running", engine_pause, e);
+}
+
+int oci_verb_resume(void *ctx, int argc, char **argv, struct err *e)
+{
+	(void)argc;
+	return life_freeze(ctx, argv[1], "paused", engine_resume, e);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* berth-oci update: new limits, from a file or from options. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/fd.h"
+#include "lib/json_out.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "lib/str.h"
+#include "runtime/oci.h"
+#include "runtime/options.h"
+
+#define UPDATE_TEXT_MAX (1u << 20) /* bytes */
+
+/* an option, and where its value goes in linux.resources; rows of one part stand together */
+static const struct update_row {
+	const char *option;
+	const char *part, *key;
+	bool text;
+} update_rows[] = {
+	{ "cpu-share", "cpu", "shares", false },
+	{ "cpu-quota", "cpu", "quota", false },
+	{ "cpu-period", "cpu", "period", false },
+	{ "cpu-burst", "cpu", "burst", false },
+	{ "cpu-idle", "cpu", "idle", false },
+	{ "cpuset-cpus", "cpu", "cpus", true },
+	{ "cpuset-mems", "cpu", "mems", true },
+	{ "memory", "memory", "limit", false },
+	{ "memory-reservation", "memory", "reservation", false },
+	{ "memory-swap", "memory", "swap", false },
+	{ "pids-limit", "pids", "limit", false },
+	{ "blkio-weight", "blockIO", "weight", false },
+};
+
+#define UPDATE_ROWS (sizeof(update_rows) / sizeof(update_rows[0]))
+
+static int update_from_options(const char *const *values, char **ret, struct err *e)
+{
+	auto_json_out o = { 0 };
+	const char *part = NULL;
+
+	json_out_object(&o, NULL);
+	for (size_t i = 0; i < UPDATE_ROWS; i++) {
+		const struct update_row *row = &update_rows[i];
+		int64_t n;
+
+		if (!values[i])
+			continue;
+		if (part && !str_eq(part, row->part))
+			json_out_end(&o);
+		if (!part || !str_eq(part, row->part))
+			json_out_object(&o, row->part);
+		part = row->part;
+		if (row->text) {
+			json_out_text(&o, row->key, values[i]);
+		} else if (str_to_i64(values[i], &n) == 0) {
+			json_out_int(&o, row->key, n);
+		} else {
+			return err_set(e, EINVAL, "--%s: %s is no number", row->option, values[i]);
+		}
+	}
+	if (part)
+		json_out_end(&o);
+	json_out_end(&o);
+	*ret = json_out_take(&o);
+	return 0;
+}
+
+static int update_read(const char *file, const char *const *values, struct json **ret,
+		       struct err *e)
+{
+	auto_free char *text = NULL;
+
+	if (!file) {
+		if (update_from_options(values, &text, e) < 0)
+			return -e->code;
+	} else if (str_eq(file, "-")) {
+		if (fd_read_all(STDIN_FILENO, UPDATE_TEXT_MAX, &text, NULL, e) < 0)
+			return -e->code;
+	} else if (path_read(AT_FDCWD, file, UPDATE_TEXT_MAX, &text, NULL, e) < 0) {
+		return -e->code;
+	}
+	if (json_parse(text, strlen(text), ret, e) < 0)
+		return err_wrap(e, "resources");
+	return 0;
+}
+
+static int update_apply(struct oci *oci, const char *id, const struct json *resources,
+			struct err *e)
+{
+	auto_state s = { .dir = -1 };
+	struct container c;
+	int r;
+
+	container_init(&c);
+	if (oci_open(oci, e) < 0 || state_load(oci->root, id, &s, e) < 0)
+		return -e->code;
+	r = state_container(&oci->engine, &s, &c, e);
+	if (r == 0 && c.pidfd < 0)
+		r = err_set(e, ESRCH, "container not running");
+	c.lenient = str_eq(oci->missing, "warn");
+	if (r == 0)
+		r = engine_update(&oci->engine, &c, resources, e);
+	container_done(&c);
+	return r;
+}
+
+int oci_verb_update(void *ctx, int argc, char **argv, struct err *e)
+{
+	const char *values[UPDATE_ROWS] = { NULL };
+	struct option_row rows[UPDATE_ROWS + 1];
+	const char *file = NULL;
+	auto_json *resources = NULL;
+
+	for (size_t i = 0; i < UPDATE_ROWS; i++)
+		rows[i] =
+			(struct option_row){ update_rows[i].option, '\0', OPTION_TEXT, &values[i] };
+	rows[UPDATE_ROWS] = (struct option_row){ "resources", 'r', OPTION_TEXT, &file };
+	argc--;
+	argv++;
+	if (options_parse(rows, UPDATE_ROWS + 1, &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc != 1)
+		return err_set(e, EINVAL, "usage: update [OPTIONS] ID");
+	if (update_read(file, values, &resources, e) < 0)
+		return -e->code;
+	return update_apply(ctx, argv[0], resources, e);
+}

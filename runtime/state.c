@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "runtime/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroups/cgroup.h"
+#include "lib/fd.h"
+#include "lib/id.h"
+#include "lib/json_out.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "lib/str.h"
+#include "runtime/filter.h"
+
+#define STATE_FILE_MAX (4u << 20)
+
+void state_init(struct state *s)
+{
+	*s = (struct state){ .dir = -1 };
+}
+
+void state_done(struct state *s)
+{
+	fd_close(&s->dir);
+	free(s->name);
+	free(s->bundle);
+	free(s->rootfs);
+	free(s->created);
+	free(s->cgroup_path);
+	free(s->annotations);
+	free(s->hooks);
+	state_init(s);
+}
+
+static char *state_now(void)
+{
+	struct timespec now;
+	struct tm tm;
+	char text[32];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return mem_printf("%s.%09ldZ", text, now.tv_nsec);
+}
+
+int state_create(int root, const char *id, struct state *ret, struct err *e)
+{
+	struct state s;
+
+	state_init(&s);
+	if (!id_oci_valid(id))
+		return err_set(e, EINVAL, "container id is not made of letters, digits and _+-.");
+	if (mkdirat(root, id, 0700) < 0)
+		return err_set(e, errno,
+			       errno == EEXIST ? "container with id exists: %s"
+					       : "make state of %s",
+			       id);
+	s.dir = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s.dir < 0 || flock(s.dir, LOCK_EX | LOCK_NB) < 0) {
+		err_set(e, errno, "lock state of %s", id);
+		fd_close(&s.dir);
+		unlinkat(root, id, AT_REMOVEDIR);
+		return -e->code;
+	}
+	s.name = mem_strdup(id);
+	s.created = state_now();
+	s.owner = getuid();
+	*ret = s;
+	return 0;
+}
+
+int state_write(const struct state *s, struct err *e)
+{
+	auto_json_out o = { 0 };
+
+	json_out_object(&o, NULL);
+	json_out_text(&o, "id", s->name);
+	json_out_text(&o, "bundle", s->bundle);
+	json_out_text(&o, "rootfs", s->rootfs);
+	json_out_text(&o, "created", s->created);
+	json_out_uint(&o, "owner", s->owner);
+	json_out_int(&o, "pid", s->pid);
+	json_out_uint(&o, "pidStart", s->pid_start);
+	json_out_text(&o, "cgroup", s->cgroup_path);
+	json_out_bool(&o, "userns", s->userns);
+	if (s->annotations)
+		json_out_raw(&o, "annotations", s->annotations);
+	json_out_text(&o, "hooks", s->hooks);
+	json_out_end(&o);
+	return path_replace(s->dir, "state.json", o.s.text, o.s.len, 0600, PATH_FAST, e);
+}
+
+static char *state_text(const struct json *json, const char *key)
+{
+	const struct json *v = json_get(json, key);
+
+	return v && v->type == JSON_STRING ? mem_strdup(v->text) : NULL;
+}
+
+static int state_read(struct state *s, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_json *json = NULL;
+	auto_json_out annotations = { 0 };
+	size_t len;
+
+	if (path_read(s->dir, "state.json", STATE_FILE_MAX, &text, &len, e) < 0)
+		return e->code == ENOENT ? 0 : -e->code; /* a create that was killed at once */
+	if (json_parse(text, len, &json, e) < 0 || json_get_u32(json, "owner", &s->owner, e) < 0 ||
+	    json_get_int(json, "pid", &s->pid, e) < 0 ||
+	    json_get_u64(json, "pidStart", &s->pid_start, e) < 0 ||
+	    json_get_bool(json, "userns", &s->userns, e) < 0)
+		return err_wrap(e, "state.json");
+	s->bundle = state_text(json, "bundle");
+	s->rootfs = state_text(json, "rootfs");
+	s->created = state_text(json, "created");
+	s->cgroup_path = state_text(json, "cgroup");
+	s->hooks = state_text(json, "hooks");
+	if (json_get(json, "annotations")) {
+		json_out_json(&annotations, NULL, json_get(json, "annotations"));
+		s->annotations = json_out_take(&annotations);
+	}
+	return 0;
+}
+
+int state_load(int root, const char *id, struct state *ret, struct err *e)
+{
+	struct state s;
+
+	state_init(&s);
+	if (!id_oci_valid(id))
+		return err_set(e, EINVAL, "container id is not made of letters, digits and _+-.");
+	s.dir = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s.dir < 0)
+		return err_set(e, errno,
+			       errno == ENOENT ? "container \"%s\" does not exist"
+					       : "open state of %s",
+			       id);
+	s.name = mem_strdup(id);
+	if (state_read(&s, e) < 0) {
+		state_done(&s);
+		return err_wrap(e, "container %s", id);
+	}
+	*ret = s;
+	return 0;
+}
+
+int state_remove(int root, const char *id, struct err *e)
+{
+	return path_remove_tree(root, id, e);
+}
+
+/* Field 22 of /proc/PID/stat, behind a name that may hold anything. */
+int state_pid_start(pid_t pid, uint64_t *ret)
+{
+	auto_free char *path = mem_printf("/proc/%d/stat", pid);
+	struct err ignored = { 0 };
+	char line[1024];
+	char *rest;
+
+	if (path_read_line(AT_FDCWD, path, line, sizeof(line), &ignored) < 0)
+		return -ESRCH;
+	rest = strrchr(line, ')');
+	if (!rest || rest[1] != ' ' || strchr("ZX", rest[2]))
+		return -ESRCH;
+	rest += 2;
+	for (int field = 3; field < 22 && rest; field++)
+		str_field(&rest, " ");
+	if (!rest)
+		return -ESRCH;
+	return str_to_u64(str_field(&rest, " "), ret) < 0 ? -ESRCH : 0;
+}
+
+/* A pidfd of the first process, while it is that one and lives; else -1. */
+static int state_open_pid(const struct state *s)
+{
+	struct err ignored = { 0 };
+	auto_fd int fd = -1;
+	uint64_t start;
+
+	if (s->pid <= 0 || fd_pidfd(s->pid, &fd, &ignored) < 0 ||
+	    state_pid_start(s->pid, &start) < 0 || start != s->pid_start)
+		return -1;
+	return fd_take(&fd);
+}
+
+static bool state_is_locked(const struct state *s)
+{
+	if (flock(s->dir, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	flock(s->dir, LOCK_UN);
+	return false;
+}
+
+const char *state_status(const struct engine *en, const struct state *s, int *ret_pidfd)
+{
+	struct err ignored = { 0 };
+	auto_fd int pidfd = state_open_pid(s);
+	auto_fd int cgroup = -1;
+	bool frozen = false;
+	bool alive = pidfd >= 0;
+
+	if (ret_pidfd)
+		*ret_pidfd = fd_take(&pidfd);
+	if (!alive)
+		return s->pid <= 0 && state_is_locked(s) ? "creating" : "stopped";
+	if (path_exists(s->dir, STATE_START_SOCKET))
+		return "created";
+	if (s->cgroup_path &&
+	    cgroup_open(en->cgroup_root, s->cgroup_path, &cgroup, &ignored) == 0 &&
+	    cgroup_is_frozen(cgroup, &frozen, &ignored) == 0 && frozen)
+		return "paused";
+	return "running";
+}
+
+int state_container(const struct engine *en, const struct state *s, struct container *ret,
+		    struct err *e)
+{
+	struct container c;
+
+	container_init(&c);
+	c.id = mem_strdup(s->name);
+	c.bundle = mem_strdup(s->bundle ?: "");
+	c.cgroup_path = s->cgroup_path ? mem_strdup(s->cgroup_path) : NULL;
+	c.annotations = s->annotations ? mem_strdup(s->annotations) : NULL;
+	c.hooks = s->hooks ? mem_strdup(s->hooks) : NULL;
+	c.userns = s->userns;
+	c.pid = s->pid;
+	c.pidfd = state_open_pid(s);
+	if (c.pidfd >= 0 && cgroup_open(en->cgroup_root, c.cgroup_path, &c.cgroup, e) < 0) {
+		container_done(&c);
+		return -e->code;
+	}
+	if (path_exists(s->dir, "seccomp.bpf") &&
+	    filter_load(s->dir, "seccomp.bpf", &c.filter, e) < 0) {
+		container_done(&c);
+		return -e->code;
+	}
+	*ret = c;
+	return 0;
+}
