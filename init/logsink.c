@@ -51,8 +51,9 @@ void logsink_end(struct init *in)
 	log_to(in->log_before);
 }
 
-void logsink_descriptors(const struct init *in, struct spawn *sp)
+void logsink_prepare(const struct init *in, struct spawn *sp)
 {
+	sp->path = "/proc/self/exe";
 	sp->fds[1] = sp->fds[2] = in->log_before;
 	sp->fds[LOGSINK_RINGS] = in->services.rings;
 	sp->nfds = LOGSINK_PIPES + in->services.count;

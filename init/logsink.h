@@ -16,7 +16,7 @@ int logsink_main(int argc, char **argv);
 /* In PID 1. From start to end our own lines go to the log role, too. */
 void logsink_start(struct init *in);
 void logsink_end(struct init *in);
-/* What the log role's process is given. */
-void logsink_descriptors(const struct init *in, struct spawn *sp);
+/* Makes sp this program as the log role, with its descriptors. */
+void logsink_prepare(const struct init *in, struct spawn *sp);
 /* A process that died in the middle of a line: the next one begins a new line. */
 void logsink_end_line(const struct service *s);

@@ -88,7 +88,7 @@ static void service_run(struct service *s)
 	sp.session = 1;
 	sp.tty = s->spec.tty;
 	if (s == s->in->services.row)
-		logsink_descriptors(s->in, &sp);
+		logsink_prepare(s->in, &sp);
 	s->state.text[0] = '\0';
 	if (spawn(&sp, &s->state.pid, NULL, &e) < 0) {
 		log_error("service %s: %s", s->spec.name, err_text(&e));
@@ -124,30 +124,20 @@ static void service_stop(struct service *s)
 
 static void service_on_timer(void *arg)
 {
+	static const char *const texts[] = {
+		[SERVICE_STARTING] = "not ready in time: killed",
+		[SERVICE_READY] = "no sign of life: killed",
+		[SERVICE_STOPPING] = "still there after TERM: killed",
+		[SERVICE_ENDED] = "a killed process hangs in the kernel",
+	};
 	struct service *s = arg;
-	unsigned long long ms = ev_now_ms() - s->state.since_ms;
+	const char *text = texts[s->state.phase];
 
-	switch (s->state.phase) {
-	case SERVICE_STARTING:
-		log_error("service %s: not ready after %llu ms: killed", s->spec.name, ms);
+	if (text)
+		log_warn("service %s: %s (%llu ms)", s->spec.name, text,
+			 (unsigned long long)(ev_now_ms() - s->state.since_ms));
+	if (text && s->state.phase != SERVICE_ENDED)
 		service_kill(s);
-		break;
-	case SERVICE_READY:
-		log_error("service %s: no sign of life for %llu ms: killed", s->spec.name,
-			  (unsigned long long)s->spec.watchdog_ms);
-		service_kill(s);
-		break;
-	case SERVICE_STOPPING:
-		log_warn("service %s: still there %llu ms after TERM: killed", s->spec.name, ms);
-		service_kill(s);
-		break;
-	case SERVICE_ENDED:
-		log_warn("service %s: a killed process hangs in the kernel", s->spec.name);
-		break;
-	case SERVICE_WAITING:
-	case SERVICE_STOPPED:
-		break;
-	}
 	ev_mark(&s->in->services.work);
 }
 
@@ -271,6 +261,7 @@ void services_end(struct init *in, size_t floor, void (*stopped)(struct init *in
 	in->services.stopped = stopped;
 	for (size_t i = floor; i < in->services.count; i++)
 		service_set(&in->services.row[i], false, false);
+	ev_mark(&in->services.work); /* there may be no such row */
 }
 
 static void services_on_notify(void *arg, uint32_t events)

@@ -161,7 +161,7 @@ static int services_add_ours(struct init *in, struct err *e)
 		.stop_ms = 2000,
 	};
 
-	spec.argv[0] = "/proc/self/exe";
+	spec.argv[0] = "berth-init";
 	spec.argv[1] = "log";
 	spec.argv[2] = in->mode == INIT_MACHINE ? "kmsg" : "quiet";
 	spec.argv[3] = "init";
