@@ -11,6 +11,8 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 
+#define MESSAGE_SHORT 150 /* bytes of a server's text that fit into an error */
+
 int cri_open(const struct ctl *ctl, struct client **ret, struct err *e)
 {
 	return client_open(ctl->endpoint, ret, e);
@@ -23,10 +25,14 @@ void *cri_call(struct client *c, const char *service, const char *method,
 	ProtobufCMessage *answer = NULL;
 	int r = client_call(c, service, method, request, response, timeout_ms, &answer, e);
 
-	if (r > 0)
-		err_set(e, r == CLIENT_NOT_FOUND ? ENOENT : EREMOTEIO, "%s: %.180s (%s)", method,
-			client_message(c), client_code_name(r));
-	return answer;
+	if (r <= 0)
+		return answer;
+	if (strlen(client_message(c)) > MESSAGE_SHORT)
+		/* the reason is at its end, so all of it is shown */
+		fprintf(stderr, "%s\n", client_message(c));
+	err_set(e, r == CLIENT_NOT_FOUND ? ENOENT : EREMOTEIO, "%s: %.*s (%s)", method,
+		MESSAGE_SHORT, client_message(c), client_code_name(r));
+	return NULL;
 }
 
 void cri_print(const ProtobufCMessage *msg)
