@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "cri/bundle.h"
 #include "cri/crid.h"
+#include "lib/fd.h"
 #include "lib/json_out.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -16,6 +19,7 @@
 #include "lib/str.h"
 
 #define ANSWER_MS 60000 /* for the shim to say that it runs */
+#define PROCESS_INLINE (MSG_BODY_MAX - 1024) /* bytes of a process object inside a message */
 #define CONFIG_MAX (8u << 20) /* bytes of config.json */
 
 struct exec {
@@ -109,6 +113,7 @@ static int make_process(struct ctr *ctr, char *const *args, size_t nargs, bool t
 	return bundle_exec_process(config, args, nargs, terminal, ret, e);
 }
 
+/* process NULL: it goes apart. */
 static char *request_body(struct exec *x, const char *ctr, const char *process, const int fds[3],
 			  uint64_t timeout_ms)
 {
@@ -122,9 +127,25 @@ static char *request_body(struct exec *x, const char *ctr, const char *process, 
 	json_out_bool(&o, "stderr", fds[2] >= 0);
 	if (timeout_ms)
 		json_out_uint(&o, "timeout_ms", timeout_ms);
-	json_out_raw(&o, "process", process);
+	if (process)
+		json_out_raw(&o, "process", process);
 	json_out_end(&o);
 	return json_out_take(&o);
+}
+
+/* A Kubernetes environment may be longer than a message: it goes as a file then. */
+static int process_file(const char *process, int *ret_fd, struct err *e)
+{
+	auto_fd int fd = memfd_create("process", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, errno, "make a file for the process");
+	if (fd_write_all(fd, process, strlen(process), e) < 0)
+		return -e->code;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(e, errno, "rewind the file of the process");
+	*ret_fd = fd_take(&fd);
+	return 0;
 }
 
 int exec_begin(struct ctr *ctr, char *const *args, size_t nargs, bool terminal, const int fds[3],
@@ -133,7 +154,8 @@ int exec_begin(struct ctr *ctr, char *const *args, size_t nargs, bool terminal, 
 {
 	auto_free char *process = NULL, *body = NULL;
 	auto_free struct exec *x = mem_alloc(sizeof(*x));
-	int list[3];
+	auto_fd int file = -1;
+	int list[4];
 	size_t n = 0;
 
 	if (ctr->state != CTR_RUNNING)
@@ -143,12 +165,14 @@ int exec_begin(struct ctr *ctr, char *const *args, size_t nargs, bool terminal, 
 	x->link = &ctr->pod->shim;
 	x->owner = owner;
 	x->arg = arg;
-	body = request_body(x, ctr->id, process, fds, timeout_ms);
-	if (strlen(body) > MSG_BODY_MAX)
-		return err_set(e, E2BIG, "arguments and environment of %zu bytes", strlen(body));
+	if (strlen(process) > PROCESS_INLINE && process_file(process, &file, e) < 0)
+		return -e->code;
+	body = request_body(x, ctr->id, file < 0 ? process : NULL, fds, timeout_ms);
 	for (int i = 0; i < 3; i++)
 		if (fds[i] >= 0)
 			list[n++] = fds[i];
+	if (file >= 0)
+		list[n++] = file;
 	ev_add_timer(&ctr->crid->ev, &x->timer, on_timer, x);
 	shimlink_watch_exec(x->link, x->id, on_end, x);
 	shimlink_request(x->link, SHIM_EXEC, body, list, n, ANSWER_MS, on_answer, x);
@@ -181,7 +205,8 @@ void exec_drop(struct exec *x, uint64_t grace_ms)
 
 int exec_shell_code(const struct err *e)
 {
-	if (!str_starts(e->msg, "exec "))
+	/* "...: exec /no/such", or "...: exec: "such": executable file not found in $PATH" */
+	if (!strstr(e->msg, ": exec ") && !strstr(e->msg, ": exec: "))
 		return -1;
 	switch (e->code) {
 	case ENOENT:

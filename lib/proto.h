@@ -51,6 +51,8 @@ enum proto_shim {
 	 *  "stderr", "timeout_ms"} with the stream's descriptors -> {"pid"}.
 	 * process.terminal true: the shim owns the pty and pumps. When
 	 * timeout_ms (0: none) is over, every process of the session is killed.
+	 * Without "process" its text is in a file, the descriptor behind the
+	 * stream's: an environment may be longer than a message.
 	 */
 	SHIM_EXEC = 106,
 	SHIM_EXEC_KILL = 107, /* {"exec", "signal"} -> {}: every process of the session */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,14 +279,32 @@ static int exec_engine(struct shim_exec *x, const struct spec_process *process, 
 	return ev_add_fd(&s->ev, &x->child, x->pidfd, EPOLLIN, exec_on_child, x, e);
 }
 
-static int exec_start(struct shim_ctr *ctr, struct shim_call *call, int fds[3], struct err *e)
+/* In the request, or in a file given with it. */
+static int exec_process(const struct json *inside, int file, struct spec_process *ret,
+			struct err *e)
+{
+	auto_free char *text = NULL;
+	struct stat st;
+	size_t len;
+
+	if (inside)
+		return spec_process_read(inside, ret, e) < 0 ? err_wrap(e, "process") : 0;
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "process: it is in no file");
+	if (fd_read_all(file, SPEC_TEXT_MAX, &text, &len, e) < 0)
+		return err_wrap(e, "process");
+	return spec_process_parse(text, len, ret, e);
+}
+
+static int exec_start(struct shim_ctr *ctr, struct shim_call *call, int fds[3], int file,
+		      struct err *e)
 {
 	const struct shim_request *r = &call->r;
 	auto_spec_process process = { 0 };
 	struct shim_exec *x;
 
-	if (spec_process_read(r->process, &process, e) < 0)
-		return err_wrap(e, "process");
+	if (exec_process(r->process, file, &process, e) < 0)
+		return -e->code;
 	if (process.terminal && (!r->output || r->error_output))
 		return err_set(e, EINVAL, "a terminal has a stdout and no stderr");
 	x = exec_new(ctr, r->exec);
@@ -326,7 +345,7 @@ int shim_exec_start(struct shim *s, struct shim_call *call, struct err *e)
 		fds[1] = fd_take(&call->fds[n++]);
 	if (r->error_output)
 		fds[2] = fd_take(&call->fds[n++]);
-	result = exec_start(ctr, call, fds, e);
+	result = exec_start(ctr, call, fds, r->process ? -1 : call->fds[n], e);
 	for (int i = 0; i < 3; i++)
 		fd_close(&fds[i]);
 	return result;

@@ -172,6 +172,8 @@ static int serve_check_fds(const struct handler *h, const struct shim_call *call
 	const struct shim_request *r = &call->r;
 	size_t streams = (size_t)r->input + (size_t)r->output + (size_t)r->error_output;
 
+	if (r->type == SHIM_EXEC && !r->process)
+		streams++; /* the file with its text */
 	if (h->fds == -1u && call->nfds != streams)
 		return err_set(e, EINVAL, "%s: %zu descriptors for %zu streams", r->name,
 			       call->nfds, streams);
