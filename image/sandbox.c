@@ -164,7 +164,9 @@ int sandbox_pivot(int dirfd, struct err *e)
 	auto_fd int root = -1;
 
 	if (mnt_clone(dirfd, "", 0, &tree, e) < 0 ||
-	    mnt_set(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, 0, 0, e) < 0)
+	    /* a shared mount cannot be pivoted into, and the copy of one is shared */
+	    mnt_set(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE,
+		    0, e) < 0)
 		return -e->code;
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_set(e, errno, "make a mount namespace");
