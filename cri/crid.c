@@ -40,11 +40,17 @@ int64_t crid_now_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+const char *crid_why(const struct err *e)
+{
+	return e->code == EREMOTEIO ? e->msg : err_text(e);
+}
+
 void crid_loaded(struct crid *crid)
 {
 	if (crid->loaded)
 		return;
 	crid->loaded = true;
+	ev_remove(&crid->load_timer);
 	notify("READY=1");
 	log_info("ready: %zu pods, %zu containers", crid->pods.count, crid->ctrs.count);
 	while (!list_empty(&crid->held)) {

@@ -77,5 +77,8 @@ void crid_loaded(struct crid *crid);
 /* Moves active/ID into the trash, which a child empties. */
 void crid_trash(struct crid *crid, const char *id);
 
+/* The text of an error; EREMOTEIO marks one that is complete: another program's words. */
+const char *crid_why(const struct err *e);
+
 /* Unix time in nanoseconds. */
 int64_t crid_now_ns(void);

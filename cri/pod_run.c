@@ -219,13 +219,13 @@ static void why_not(const struct pod *pod, int status, struct err *e)
 	size_t len;
 
 	if (path_read(AT_FDCWD, path, SHIM_LOG_MAX, &text, &len, &ignored) < 0 || !len) {
-		err_set(e, EIO, "the shim ended with status %d", status);
+		err_set(e, EREMOTEIO, "the shim ended with status %d", status);
 		return;
 	}
 	while (len && text[len - 1] == '\n')
 		text[--len] = '\0';
 	line = strrchr(text, '\n');
-	err_set(e, EIO, "%s", line ? line + 1 : text);
+	err_set(e, EREMOTEIO, "%s", line ? line + 1 : text);
 }
 
 static void on_shim_started(void *arg, int status)
@@ -478,7 +478,7 @@ static void answer_run(struct pod *pod, const struct err *e)
 		list_remove(&call->node);
 		if (e->code)
 			call_fail(call, grpc_code_of(e), "run pod %s/%s: %s", m->namespace_,
-				  m->name, err_text(e));
+				  m->name, crid_why(e));
 		else
 			call_reply(call, &r.base);
 	}
