@@ -92,6 +92,7 @@ void ctr_free(struct ctr *ctr)
 	if (ctr->image)
 		store_release(ctr->crid->store, ctr->image);
 	fd_close(&ctr->rootfs);
+	ctr_volumes_done(ctr);
 	bundle_user_done(&ctr->user);
 	cri__container_config__free_unpacked(ctr->config, NULL);
 	free(ctr->image_id);
@@ -250,6 +251,8 @@ int ctr_record(struct ctr *ctr, struct err *e)
 	if (ctr->message)
 		json_out_text(&out, "message", ctr->message);
 	put_user(&out, &ctr->user);
+	if (ctr->nvolumes)
+		ctr_volumes_put(ctr, &out);
 	pbjson_put(&out, "config", &ctr->config->base);
 	json_out_end(&out);
 	return record_write(ctr->crid->records, name, RECORD_KIND, CTR_RECORD_VERSION, out.s.text,
@@ -309,7 +312,8 @@ static int take_record(struct ctr *ctr, const struct json *data, struct err *e)
 	    json_get_int(data, "exit_code", &ctr->exit_code, e) < 0 ||
 	    json_get_text(data, "reason", &reason, e) < 0 ||
 	    json_get_text(data, "message", &message, e) < 0 ||
-	    ctr_read_user(&ctr->user, json_get(data, "user"), e) < 0)
+	    ctr_read_user(&ctr->user, json_get(data, "user"), e) < 0 ||
+	    ctr_volumes_take(ctr, json_get(data, "volumes"), e) < 0)
 		return -e->code;
 	mem_replace(&ctr->image_id, image);
 	mem_replace(&ctr->reason, reason);

@@ -13,6 +13,7 @@
 #include "cri/bundle.h"
 #include "cri/flow.h"
 #include "cri/pod.h"
+#include "lib/json_out.h"
 #include "lib/id.h"
 #include "lib/list.h"
 
@@ -28,6 +29,14 @@ enum ctr_state {
 
 #define CTR_RECORD_VERSION 1
 #define CTR_MESSAGE_MAX 4096 /* bytes of why it ended */
+
+/* A mount whose source is an image's tree. */
+struct ctr_volume {
+	size_t mount; /* index in config->mounts */
+	char *id; /* of the image */
+	const struct image *image; /* held; NULL when it is gone */
+	char *path; /* the tree (or what image_sub_path names in it), once it is there */
+};
 
 struct ctr {
 	struct crid *crid;
@@ -54,6 +63,8 @@ struct ctr {
 	size_t entry_len;
 
 	struct flow flow; /* create, start, remove */
+	struct ctr_volume *volumes;
+	size_t nvolumes;
 	int rootfs; /* detached mount, between its making and the shim's taking; -1 */
 	bool want_removal;
 	bool seen; /* its shim knows it, after a restart */
@@ -80,6 +91,15 @@ void ctr_unrecord(struct ctr *ctr);
 
 /* The path of a file of the container below /run/berth/ctrs/ID; the caller frees it. */
 char *ctr_path(const struct ctr *ctr, const char *name);
+
+/* Image volumes: found and held before anything is made; mounted in the child that prepares the
+ * root; unmounted with the container. -EREMOTEIO with kubelet's own words for what cannot be. */
+int ctr_volumes_find(struct ctr *ctr, struct err *e);
+int ctr_volumes_mount(struct ctr *ctr, struct err *e);
+void ctr_volumes_put(const struct ctr *ctr, struct json_out *out);
+int ctr_volumes_take(struct ctr *ctr, const struct json *volumes, struct err *e);
+void ctr_volumes_unmount(const char *id);
+void ctr_volumes_done(struct ctr *ctr);
 
 /* Work: the calls in the lists are answered at its end. */
 void ctr_create(struct ctr *ctr);

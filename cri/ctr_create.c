@@ -55,7 +55,7 @@ static int make_log_folder(const struct ctr *ctr, struct err *e)
 /* In the child. */
 static int prepare(void *arg, struct job_answer *ret, struct err *e)
 {
-	const struct ctr *ctr = arg;
+	struct ctr *ctr = arg;
 	auto_free char *layers = mem_printf("%s/layers", store_root(ctr->crid->store));
 	auto_free char *active = mem_printf(CRID_STATE "/active/%s", ctr->id);
 	struct rootfs r = { .layers = layers,
@@ -66,8 +66,9 @@ static int prepare(void *arg, struct job_answer *ret, struct err *e)
 	auto_json_out out = { 0 };
 	int fd;
 
+	/* only this child sees the trees' paths set */
 	if (make_log_folder(ctr, e) < 0 || bundle_check_sources(ctr->config, e) < 0 ||
-	    rootfs_make(&r, &fd, e) < 0)
+	    ctr_volumes_mount(ctr, e) < 0 || rootfs_make(&r, &fd, e) < 0)
 		return -e->code;
 	if (bundle_user_find(fd, security(ctr), ctr->image->config.user, &user, e) < 0)
 		return -e->code;
@@ -80,6 +81,7 @@ static int prepare(void *arg, struct job_answer *ret, struct err *e)
 	json_out_end(&out);
 	if (user.home)
 		json_out_text(&out, "home", user.home);
+	ctr_volumes_put(ctr, &out);
 	json_out_end(&out);
 	ret->body = json_out_take(&out);
 	ret->fds[ret->nfds++] = fd;
@@ -90,7 +92,8 @@ static int take_user(struct ctr *ctr, const struct json *body, struct err *e)
 {
 	const char *home = NULL;
 
-	if (ctr_read_user(&ctr->user, body, e) < 0 || json_get_text(body, "home", &home, e) < 0)
+	if (ctr_read_user(&ctr->user, body, e) < 0 || json_get_text(body, "home", &home, e) < 0 ||
+	    ctr_volumes_take(ctr, json_get(body, "volumes"), e) < 0)
 		return -e->code;
 	mem_replace(&ctr->user.home, home);
 	return 0;
@@ -157,6 +160,7 @@ static char *target_ns(const struct ctr *ctr, struct err *e)
 
 static int write_config(struct ctr *ctr, const char *name, struct err *e)
 {
+	auto_free const char **trees = mem_array(ctr->config->n_mounts + 1, sizeof(*trees));
 	bool host_ipc = pod_ipc_mode(ctr->pod) == CRI__NAMESPACE_MODE__NODE;
 	auto_free char *pod_dir = pod_path(ctr->pod, "");
 	auto_free char *shm = host_ipc ? NULL : pod_path(ctr->pod, "shm");
@@ -175,42 +179,49 @@ static int write_config(struct ctr *ctr, const char *name, struct err *e)
 		.cgroups_path = ctr->cgroup,
 		.target_pid_ns = target,
 		.node_name = ctr->crid->hostname,
+		.image_paths = trees,
 	};
 
+	for (size_t i = 0; i < ctr->nvolumes; i++)
+		trees[ctr->volumes[i].mount] = ctr->volumes[i].path;
 	if (e->code || bundle_write(&b, &json, e) < 0)
 		return -e->code;
 	return path_replace(ctr->crid->run, name, json, strlen(json), 0600, PATH_FAST, e);
 }
 
-static void remove_bundle(const struct ctr *ctr)
+static void remove_folder(const struct ctr *ctr)
 {
 	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
 	struct err e = { 0 };
 
+	ctr_volumes_unmount(ctr->id);
 	if (path_remove_tree(ctr->crid->run, name, &e) < 0)
 		log_warn("container %s: %s", ctr->id, err_text(&e));
 }
 
-static int run_bundle(void *ctx, struct err *e)
+static int run_folder(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
 	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
-	auto_free char *file = mem_printf("%s/config.json", name);
 
 	if (mkdirat(ctr->crid->run, name, 0700) < 0)
 		return err_set(e, errno, "make folder %s", name);
-	if (write_config(ctr, file, e) < 0) {
-		remove_bundle(ctr);
-		return -e->code;
-	}
 	return 0;
 }
 
-static int undo_bundle(void *ctx, struct err *e)
+static int undo_folder(void *ctx, struct err *e)
 {
 	(void)e;
-	remove_bundle(ctx);
+	remove_folder(ctx);
 	return 0;
+}
+
+static int run_config(void *ctx, struct err *e)
+{
+	struct ctr *ctr = ctx;
+	auto_free char *file = mem_printf("ctrs/%s/config.json", ctr->id);
+
+	return write_config(ctr, file, e);
 }
 
 /* The shim ------------------------------------------------------------------------ */
@@ -292,9 +303,13 @@ static int run_created(void *ctx, struct err *e)
 }
 
 static const struct flow_step steps[] = {
-	{ "write the record", run_intent, undo_intent },  { "prepare", run_prepare, undo_prepare },
-	{ "write config.json", run_bundle, undo_bundle }, { "guard it", run_guard, undo_guard },
-	{ "create it by the shim", run_create, NULL },	  { "show it", run_created, NULL },
+	{ "write the record", run_intent, undo_intent },
+	{ "make its folder", run_folder, undo_folder },
+	{ "prepare", run_prepare, undo_prepare },
+	{ "write config.json", run_config, NULL },
+	{ "guard it", run_guard, undo_guard },
+	{ "create it by the shim", run_create, NULL },
+	{ "show it", run_created, NULL },
 };
 
 /* Texts that kubelet compares by prefix come alone and with code UNKNOWN. */

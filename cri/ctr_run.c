@@ -265,6 +265,7 @@ static int remove_files(void *ctx, struct err *e)
 	struct ctr *ctr = ctx;
 	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
 
+	ctr_volumes_unmount(ctr->id);
 	if (path_remove_tree(ctr->crid->run, name, e) < 0)
 		return -e->code;
 	crid_trash(ctr->crid, ctr->id);

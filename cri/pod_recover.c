@@ -158,6 +158,12 @@ static void sweep_pod_folder(struct crid *crid, int dir, const char *id)
 	sweep_folder(crid, dir, id);
 }
 
+static void sweep_ctr_folder(struct crid *crid, int dir, const char *id)
+{
+	ctr_volumes_unmount(id);
+	sweep_folder(crid, dir, id);
+}
+
 /* Its processes die now; the empty cgroup goes at the next start at the latest. */
 static void sweep_shim(struct crid *crid, int dir, const char *id)
 {
@@ -185,7 +191,7 @@ static void sweep_all(struct crid *crid)
 {
 	sweep(crid, crid->cgroup_shims, ".", is_pod, sweep_shim);
 	sweep(crid, crid->run, "pods", is_pod, sweep_pod_folder);
-	sweep(crid, crid->run, "ctrs", is_ctr, sweep_folder);
+	sweep(crid, crid->run, "ctrs", is_ctr, sweep_ctr_folder);
 	sweep(crid, crid->active, ".", is_ctr, sweep_active);
 }
 

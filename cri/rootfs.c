@@ -126,6 +126,63 @@ static int mount_old(const struct rootfs *r, int *ret_fd, struct err *e)
 	return mnt_clone(AT_FDCWD, "merged", 0, ret_fd, e);
 }
 
+static int mount_tree(const struct rootfs *r, int *ret_fd, struct err *e)
+{
+	auto_free struct mnt_option *options = mem_array(r->count, sizeof(*options));
+	int result;
+
+	for (size_t i = 0; i < r->count; i++)
+		options[i] = (struct mnt_option){ "lowerdir+", lower(r, i) };
+	result = mnt_new("overlay", "berth", options, r->count, MOUNT_ATTR_RDONLY, ret_fd, e);
+	for (size_t i = 0; i < r->count; i++)
+		free((void *)(uintptr_t)options[i].value);
+	return result;
+}
+
+static int mount_tree_old(const struct rootfs *r, const char *target, struct err *e)
+{
+	auto_str options = { 0 };
+
+	if (chdir(r->layers) < 0)
+		return err_set(e, errno, "change to %s", r->layers);
+	str_add(&options, "lowerdir=");
+	for (size_t i = 0; i < r->count; i++)
+		str_printf(&options, "%s%s/fs", i ? ":" : "", r->chain[r->count - 1 - i]);
+	if (options.len > OPTIONS_MAX)
+		return err_set(e, E2BIG, "an image of %zu layers on this kernel", r->count);
+	if (mount("berth", target, "overlay", MS_RDONLY, options.text) < 0)
+		return err_set(e, errno, "mount overlay");
+	return 0;
+}
+
+int rootfs_tree(const struct rootfs *r, const char *target, char **ret_path, struct err *e)
+{
+	auto_fd int tree = -1;
+	auto_fd int at = -1;
+
+	if (r->count == 1) {
+		*ret_path = mem_printf("%s/%s/fs", r->layers, r->chain[0]);
+		return 0;
+	}
+	if (mkdir(target, 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make folder %s", target);
+	if (r->count && mount_tree(r, &tree, e) < 0) {
+		if (e->code != EINVAL || !strstr(e->msg, "lowerdir+"))
+			return -e->code;
+		*e = (struct err){ 0 };
+		if (mount_tree_old(r, target, e) < 0)
+			return -e->code;
+	} else if (r->count) {
+		at = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (at < 0)
+			return err_set(e, errno, "open %s", target);
+		if (mnt_attach(tree, at, e) < 0)
+			return -e->code;
+	}
+	*ret_path = mem_strdup(target);
+	return 0;
+}
+
 int rootfs_make(const struct rootfs *r, int *ret_fd, struct err *e)
 {
 	umask(0);

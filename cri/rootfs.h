@@ -16,5 +16,9 @@ struct rootfs {
 	const char *active; /* path of the container's own folder, to be made */
 };
 
+/* The layers alone, read-only, as a folder of the host: the layer itself when there is one, else an
+ * overlay mounted on target (made if missing). The caller frees the path and unmounts target. */
+int rootfs_tree(const struct rootfs *r, const char *target, char **ret_path, struct err *e);
+
 /* -ENOSPC and the like from the disk; E2BIG: more layers than the kernel's options hold. */
 int rootfs_make(const struct rootfs *r, int *ret_fd, struct err *e);

@@ -89,9 +89,10 @@ static void create_new(struct call *call, struct pod *pod, Cri__ContainerConfig 
 	ctr->stop_signal = api_signal(config->stop_signal) ?:
 			   ctr_signal(found->config.stop_signal) ?:
 			   SIGTERM;
-	if (store_hold(crid->store, ctr->image_id, &ctr->image, &e) < 0) {
+	if (store_hold(crid->store, ctr->image_id, &ctr->image, &e) < 0 ||
+	    ctr_volumes_find(ctr, &e) < 0) {
 		ctr_bury(ctr);
-		call_fail_err(call, &e);
+		call_fail(call, grpc_code_of(&e), "%s", crid_why(&e));
 		return;
 	}
 	call->stage = "the container";

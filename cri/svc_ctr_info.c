@@ -84,6 +84,41 @@ static void set_state(Cri__ContainerStatus *s, const struct ctr *ctr)
 	s->message = text(ctr->message ?: "");
 }
 
+/* The mounts as asked for, and where one is an image, which one it was. */
+struct mounts {
+	Cri__Mount **list;
+	Cri__Mount *copies;
+	Cri__ImageSpec *images;
+};
+
+static void mounts_make(struct mounts *m, const struct ctr *ctr)
+{
+	size_t n = ctr->config->n_mounts;
+
+	m->list = mem_array(n + 1, sizeof(Cri__Mount *));
+	m->copies = mem_array(ctr->nvolumes + 1, sizeof(*m->copies));
+	m->images = mem_array(ctr->nvolumes + 1, sizeof(*m->images));
+	for (size_t i = 0; i < n; i++)
+		m->list[i] = ctr->config->mounts[i];
+	for (size_t i = 0; i < ctr->nvolumes; i++) {
+		const struct ctr_volume *v = &ctr->volumes[i];
+		const Cri__Mount *asked = ctr->config->mounts[v->mount];
+
+		m->copies[i] = *asked;
+		m->images[i] = *asked->image;
+		m->images[i].image_ref = v->id;
+		m->copies[i].image = &m->images[i];
+		m->list[v->mount] = &m->copies[i];
+	}
+}
+
+static void mounts_done(struct mounts *m)
+{
+	free(m->list);
+	free(m->copies);
+	free(m->images);
+}
+
 static void set_config(Cri__ContainerStatus *s, const struct ctr *ctr)
 {
 	const Cri__ContainerConfig *c = ctr->config;
@@ -98,8 +133,6 @@ static void set_config(Cri__ContainerStatus *s, const struct ctr *ctr)
 	s->labels = c->labels;
 	s->n_annotations = c->n_annotations;
 	s->annotations = c->annotations;
-	s->n_mounts = c->n_mounts;
-	s->mounts = c->mounts;
 	s->log_path = text(ctr->log_path ?: "");
 	s->stop_signal = api_signal(ctr->stop_signal);
 }
@@ -113,6 +146,7 @@ void svc_container_status(struct call *call)
 	Cri__ContainerUser user = CRI__CONTAINER_USER__INIT;
 	Cri__LinuxContainerUser linux = CRI__LINUX_CONTAINER_USER__INIT;
 	auto_free int64_t *groups = NULL;
+	struct mounts mounts;
 
 	if (!ctr) {
 		call_fail(call, GRPC_NOT_FOUND, "container \"%s\": not found", q->container_id);
@@ -120,6 +154,9 @@ void svc_container_status(struct call *call)
 	}
 	set_state(&s, ctr);
 	set_config(&s, ctr);
+	mounts_make(&mounts, ctr);
+	s.n_mounts = ctr->config->n_mounts;
+	s.mounts = mounts.list;
 	if (ctr->config->linux && ctr->config->linux->resources) {
 		resources.linux = ctr->config->linux->resources;
 		s.resources = &resources;
@@ -134,6 +171,7 @@ void svc_container_status(struct call *call)
 	user.linux = &linux;
 	s.user = &user;
 	reply(call, ctr, &s, q->verbose);
+	mounts_done(&mounts);
 }
 
 static Cri__ContainerState state_of(const struct ctr *ctr)

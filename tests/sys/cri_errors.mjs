@@ -2,11 +2,11 @@
 // Bad requests for every RPC: one row each, with the code and what the message
 // must say. Prints "pass|fail<TAB>name<TAB>detail" lines for cri_errors.sh.
 //
-//   cri_errors.mjs SOCKET IMAGE REGISTRY [--only bad|registry]
+//   cri_errors.mjs SOCKET IMAGE LOGS CGPARENT bad|registry [PORT]
 import http from 'node:http';
 import { connect } from '../peers/cri-call.mjs';
 
-const [socket, image, part] = process.argv.slice(2);
+const [socket, image, , , part, port] = process.argv.slice(2);
 const cri = connect(socket);
 const code = {
   OK: 0, CANCELLED: 1, UNKNOWN: 2, INVALID_ARGUMENT: 3, DEADLINE_EXCEEDED: 4, NOT_FOUND: 5,
@@ -86,12 +86,12 @@ async function badContainers(id) {
   await create('a log path that climbs', { log_path: '../../x' }, 'log_path: ../../x');
   await create('a relative mount', { mounts: [{ container_path: 'a', host_path: '/tmp' }] }, 'mounts\\[0\\]: container_path: a');
   await create('a mount without source', { mounts: [{ container_path: '/a' }] }, 'mounts\\[0\\]: host_path');
-  await create('a recursive read-only mount that is writable', { mounts: [{ container_path: '/a', host_path: '/tmp', recursive_read_only: true }] }, 'read', undefined);
+  await create('a recursive read-only mount that is writable', { mounts: [{ container_path: '/a', host_path: '/tmp', recursive_read_only: true }] }, 'read', 'INVALID_ARGUMENT');
   await create('a device that is not there', { devices: [{ container_path: '/dev/x', host_path: '/dev/not-there', permissions: 'rw' }] }, '/dev/not-there', 'UNKNOWN');
   await create('a capability that is none', security({ capabilities: { add_capabilities: ['FLY'] } }), 'FLY');
   await create('a group without a user', security({ run_as_group: { value: 5 } }), 'run_as_group');
-  await create('a user nobody knows', security({ run_as_username: 'nobody-knows-me' }), 'nobody-knows-me', undefined);
-  await create('a seccomp profile that is not there', security({ seccomp: { profile_type: 'Localhost', localhost_ref: '/not/there.json' } }), '/not/there.json', undefined);
+  await create('a user nobody knows', security({ run_as_username: 'nobody-knows-me' }), 'nobody-knows-me', 'INVALID_ARGUMENT');
+  await create('a seccomp profile that is not there', security({ seccomp: { profile_type: 'Localhost', localhost_ref: '/not/there.json' } }), '/not/there.json', 'UNKNOWN');
   await create('a CDI device', { CDI_devices: [{ name: 'v.com/c=d' }] }, 'CDI');
   await create('negative shares', { linux: { resources: { cpu_shares: -1 } } }, 'cpu_shares: -1');
   await create('a signal that is none', { stop_signal: 99 }, 'stop_signal');
@@ -188,7 +188,7 @@ async function badRegistries(port) {
 
 try {
   if (part === 'registry') {
-    await badRegistries(Number(process.argv[5]));
+    await badRegistries(Number(port));
   } else {
     const { pod_sandbox_id: id } = await cri.call('RunPodSandbox', pod('good'), 30);
     await badPods();
