@@ -110,7 +110,6 @@ struct shim_ctr {
 	struct container c;
 	enum shim_ctr_state state;
 	int64_t created_at, started_at; /* ns */
-	int pidfd;
 	struct ev_source child;
 	struct shim_exit exit;
 	struct shim_io io;

@@ -154,10 +154,10 @@ static void ctr_on_child(void *arg, uint32_t events)
 	struct err e = { 0 };
 
 	(void)events;
-	if (waitid(P_PIDFD, (id_t)ctr->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	if (waitid(P_PIDFD, (id_t)ctr->c.pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return;
 	ev_remove(&ctr->child);
-	fd_close(&ctr->pidfd);
+	fd_close(&ctr->c.pidfd);
 	shim_exit_set(&ctr->exit, info.si_code, info.si_status, ctr_was_oom(ctr));
 	/* in a pid namespace that others share, the first process leaves the others behind */
 	cgroup_kill(ctr->c.cgroup, &e);
@@ -184,7 +184,7 @@ static void ctr_free(struct shim_ctr *ctr)
 	shim_exec_end_all(ctr);
 	ev_remove(&ctr->child);
 	ev_remove(&ctr->retry);
-	fd_close(&ctr->pidfd);
+	fd_close(&ctr->c.pidfd);
 	shim_io_close(&ctr->io);
 	container_done(&ctr->c);
 	fd_close(&ctr->bundle);
@@ -224,8 +224,8 @@ static void ctr_delete_step(struct shim_ctr *ctr)
 	struct err e = { 0 };
 	bool populated = false;
 
-	if (ctr->pidfd < 0 && cgroup_populated(ctr->c.cgroup, &populated, &e) == 0 && !populated &&
-	    engine_delete(&ctr->shim->engine, &ctr->c, &e) == 0) {
+	if (ctr->c.pidfd < 0 && cgroup_populated(ctr->c.cgroup, &populated, &e) == 0 &&
+	    !populated && engine_delete(&ctr->shim->engine, &ctr->c, &e) == 0) {
 		ctr_delete_over(ctr, &e);
 		return;
 	}
@@ -259,8 +259,8 @@ static void ctr_delete_begin(struct shim_ctr *ctr)
 	ctr->deadline = ev_now_ms() + SHIM_DELETE_MS;
 	ctr->delay = 1;
 	cgroup_kill(ctr->c.cgroup, &e);
-	if (ctr->pidfd >= 0)
-		pidfd_send_signal(ctr->pidfd, SIGKILL, NULL, 0);
+	if (ctr->c.pidfd >= 0)
+		pidfd_send_signal(ctr->c.pidfd, SIGKILL, NULL, 0);
 	ctr_delete_step(ctr);
 }
 
@@ -321,19 +321,14 @@ static int ctr_engine_create(struct shim_ctr *ctr, const struct shim_request *r,
 	memcpy(args.stdio, ctr->io.child, sizeof(args.stdio));
 	if (engine_create(&ctr->shim->engine, &args, &ctr->c, e) < 0)
 		return -e->code;
-	if (fd_dup(ctr->c.pidfd, &ctr->pidfd, e) < 0) {
-		struct err ignored = { 0 };
-
-		engine_delete(&ctr->shim->engine, &ctr->c, &ignored);
-		return -e->code;
-	}
 	console = fd_take(&ctr->c.console);
 	if (shim_io_started(&ctr->io, console, e) < 0 ||
-	    ev_add_fd(&ctr->shim->ev, &ctr->child, ctr->pidfd, EPOLLIN, ctr_on_child, ctr, e) < 0) {
+	    ev_add_fd(&ctr->shim->ev, &ctr->child, ctr->c.pidfd, EPOLLIN, ctr_on_child, ctr, e) <
+		    0) {
 		struct err ignored = { 0 };
 
 		engine_delete(&ctr->shim->engine, &ctr->c, &ignored);
-		waitid(P_PIDFD, (id_t)ctr->pidfd, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+		waitid(P_PIDFD, (id_t)ctr->c.pidfd, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
 		return -e->code;
 	}
 	return 0;
@@ -344,7 +339,7 @@ static struct shim_ctr *ctr_new(struct shim *s, const char *id)
 	struct shim_ctr *ctr = mem_alloc(sizeof(*ctr));
 
 	ctr->shim = s;
-	ctr->bundle = ctr->pidfd = -1;
+	ctr->bundle = -1;
 	str_copy(ctr->id, sizeof(ctr->id), id);
 	container_init(&ctr->c);
 	shim_io_init(&ctr->io);
