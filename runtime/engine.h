@@ -105,7 +105,7 @@ int engine_kill(struct engine *en, const struct container *c, int signal, bool a
 struct engine_exec {
 	const struct spec_process *process;
 	int stdio[3]; /* -1: /dev/null; not used when process.terminal */
-	const char *cgroup; /* name of a sub-cgroup made for it; NULL: the container's cgroup */
+	const char *cgroup; /* name of a sub-cgroup, made when missing; NULL: the container's */
 	int preserve_fds;
 	bool adopt; /* as in struct engine_create */
 	bool ignore_paused;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
@@ -53,17 +54,17 @@ static int exec_open_target(struct engine *en, const struct container *c, int *r
 	return 0;
 }
 
-/* The container's cgroup, a sub-cgroup of its own, or where the first process moved itself to. */
-static int exec_cgroup(struct engine *en, const struct container *c, const char *name, int *ret_fd,
-		       struct err *e)
+/*
+ * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
+ * used again) without giving it controllers, for the limits are the container's.
+ */
+static int exec_cgroup(const struct container *c, const char *name, int *ret_fd, struct err *e)
 {
-	auto_free char *path = NULL;
-
-	if (name) {
-		path = mem_printf("%s/%s", c->cgroup_path, name);
-		return cgroup_create(en->cgroup_root, path, 0, ret_fd, NULL, e);
-	}
-	return fd_dup(c->cgroup, ret_fd, e);
+	if (!name)
+		return fd_dup(c->cgroup, ret_fd, e);
+	if (mkdirat(c->cgroup, name, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make cgroup %s", name);
+	return cgroup_open(c->cgroup, name, ret_fd, e);
 }
 
 static int exec_cgroup_of_init(struct engine *en, const struct container *c, int *fd, struct err *e)
@@ -103,7 +104,7 @@ static int exec_talk(int sync, struct exec *x, struct err *e)
 }
 
 static int exec_clone(struct engine *en, const struct container *c, struct birth *b, int pidns,
-		      struct exec *x, struct err *e)
+		      bool may_move, struct exec *x, struct err *e)
 {
 	int pair[2];
 	int r;
@@ -113,7 +114,7 @@ static int exec_clone(struct engine *en, const struct container *c, struct birth
 	b->sync = pair[1];
 	r = engine_clone(en, 0, x->cgroup, pidns, &x->pid, &x->pidfd, e);
 	/* a cgroup that gives controllers to its children takes no processes itself */
-	if (r == -EBUSY && exec_cgroup_of_init(en, c, &x->cgroup, e) == 0)
+	if (r == -EBUSY && may_move && exec_cgroup_of_init(en, c, &x->cgroup, e) == 0)
 		r = engine_clone(en, 0, x->cgroup, pidns, &x->pid, &x->pidfd, e);
 	if (r == 0)
 		birth_exec(b);
@@ -149,9 +150,9 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.lenient = c->lenient;
 	b.target = target;
 	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);
-	r = exec_cgroup(en, c, args->cgroup, &x.cgroup, e);
+	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
-		r = exec_clone(en, c, &b, pidns, &x, e);
+		r = exec_clone(en, c, &b, pidns, !args->cgroup, &x, e);
 	if (r < 0) {
 		fd_close(&x.console);
 		fd_close(&x.cgroup);

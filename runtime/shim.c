@@ -27,6 +27,7 @@
 #include "lib/str.h"
 
 #define OOM_SCORE_ADJ "-998" /* as kubelet has it for what holds a pod */
+#define LIBEXEC_ENV "BERTH_LIBEXEC"
 #define LOG_FILE "shim.log"
 #define LOG_MAX 65536 /* bytes; then it begins anew */
 
@@ -49,19 +50,26 @@ static int shim_open_dir(const char *path, int *ret_dir, struct err *e)
 	return 0;
 }
 
-/* The folder of our own program: berth-pause is there too. */
-static int shim_libexec(char *ret, size_t size, struct err *e)
+/*
+ * The folder of our own program, where berth-pause is too: /proc tells it until
+ * engine_protect() runs us again from somewhere without a name.
+ */
+static int shim_note_libexec(struct err *e)
 {
-	ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+	char path[PATH_MAX];
+	ssize_t n;
 	char *slash;
 
+	if (getenv(LIBEXEC_ENV))
+		return 0;
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	if (n < 0)
 		return err_set(e, errno, "read /proc/self/exe");
-	ret[n] = '\0';
-	slash = strrchr(ret, '/');
+	path[n] = '\0';
+	slash = strrchr(path, '/');
 	if (slash)
 		*slash = '\0';
-	return 0;
+	return setenv(LIBEXEC_ENV, path, 1) < 0 ? err_set(e, errno, "set " LIBEXEC_ENV) : 0;
 }
 
 static void shim_on_signal(void *arg, const struct signalfd_siginfo *info)
@@ -87,7 +95,6 @@ static void shim_on_pause(void *arg, int status)
 static int shim_start(struct shim *s, const char *path, struct err *e)
 {
 	auto_free char *sock = mem_printf("%s/shim.sock", path);
-	char libexec[PATH_MAX];
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -98,9 +105,9 @@ static int shim_start(struct shim *s, const char *path, struct err *e)
 	list_init(&s->connects);
 	list_init(&s->shutdowns);
 	if (ev_init(&s->ev, e) < 0 || engine_init(&s->engine, NULL, e) < 0 ||
-	    shim_libexec(libexec, sizeof(libexec), e) < 0 ||
-	    shim_pod_make(&s->pod, libexec, e) < 0 || shim_pod_link(&s->pod, s->dir, e) < 0 ||
-	    msg_listen(sock, &s->listener, e) < 0 || shim_serve(s, e) < 0 ||
+	    shim_pod_make(&s->pod, getenv(LIBEXEC_ENV), e) < 0 ||
+	    shim_pod_link(&s->pod, s->dir, e) < 0 || msg_listen(sock, &s->listener, e) < 0 ||
+	    shim_serve(s, e) < 0 ||
 	    ev_add_signals(&s->ev, &s->signals, &set, shim_on_signal, s, e) < 0)
 		return -e->code;
 	if (s->pod.pause_pidfd >= 0 &&
@@ -232,8 +239,10 @@ int main(int argc, char **argv)
 	shim_tune_memory();
 	fd_close_from(3);
 	umask(022);
-	if (chdir("/") < 0 || shim_open_dir(argv[1], &s.dir, &e) < 0 ||
-	    shim_pod_load(s.dir, &s.pod, &e) < 0)
+	if (chdir("/") < 0)
+		return 1;
+	if (shim_note_libexec(&e) < 0 || engine_protect(argv, &e) < 0 ||
+	    shim_open_dir(argv[1], &s.dir, &e) < 0 || shim_pod_load(s.dir, &s.pod, &e) < 0)
 		r = -e.code;
 	else
 		r = shim_launch(&s, argv[1], &e);
