@@ -353,8 +353,7 @@ static int become_ids(const struct birth *b, struct err *e)
 	/* a change of ids resets both */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "become undumpable");
-	if (!b->adopt)
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, b->adopt ? 0 : SIGKILL, 0, 0, 0);
 	return 0;
 }
 

@@ -185,7 +185,8 @@ static int birth_terminal(struct birth *b, struct err *e)
 
 	if (!b->process->terminal)
 		return 0;
-	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0)
+	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0 ||
+	    (b->plain_console && tty_set_plain(master, e) < 0))
 		return -e->code;
 	return sync_send(b->sync, SYNC_CONSOLE, NULL, master, e);
 }

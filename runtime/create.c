@@ -186,6 +186,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	memcpy(b->stdio, a->stdio, sizeof(b->stdio));
 	b->preserve_fds = a->preserve_fds;
 	b->adopt = a->adopt;
+	b->plain_console = a->plain_console;
 	b->no_pivot = a->no_pivot;
 	b->no_new_keyring = a->no_new_keyring;
 	b->lenient = a->missing_controllers_warn;

@@ -117,7 +117,8 @@ static int dev_console(struct birth *b, int dev, struct err *e)
 
 	if (!b->process->terminal)
 		return 0;
-	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0)
+	if (tty_open(b->root, b->process->rows, b->process->columns, &master, &b->slave, e) < 0 ||
+	    (b->plain_console && tty_set_plain(master, e) < 0))
 		return -e->code;
 	if (dev >= 0 && tty_bind_console(dev, b->slave, e) < 0)
 		return -e->code;

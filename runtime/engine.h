@@ -74,6 +74,7 @@ struct engine_create {
 	bool missing_controllers_warn; /* a limit without its controller or capability: log it */
 	bool no_pivot; /* move the rootfs over "/" and chroot: for an initramfs */
 	bool no_new_keyring;
+	bool plain_console; /* its terminal adds no carriage returns: the caller relays it to one */
 	bool adopt; /* it outlives its parent; else it is killed when the parent dies */
 };
 
@@ -107,7 +108,7 @@ struct engine_exec {
 	int stdio[3]; /* -1: /dev/null; not used when process.terminal */
 	const char *cgroup; /* name of a sub-cgroup, made when missing; NULL: the container's */
 	int preserve_fds;
-	bool adopt; /* as in struct engine_create */
+	bool adopt, plain_console; /* as in struct engine_create */
 	bool ignore_paused;
 };
 

@@ -147,6 +147,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	memcpy(b.stdio, args->stdio, sizeof(b.stdio));
 	b.preserve_fds = args->preserve_fds;
 	b.adopt = args->adopt;
+	b.plain_console = args->plain_console;
 	b.lenient = c->lenient;
 	b.target = target;
 	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);

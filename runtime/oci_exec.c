@@ -210,6 +210,7 @@ static int exec_go(struct exec_verb *x, struct err *e)
 	args.process = &x->process;
 	args.preserve_fds = x->preserve_fds;
 	args.adopt = x->detach;
+	args.plain_console = !x->detach;
 	args.ignore_paused = x->ignore_paused;
 	x->c.lenient = str_eq(x->oci->missing, "warn");
 	args.cgroup = x->cgroup;

@@ -127,6 +127,7 @@ static int life_make(struct life *l, int listener, struct err *e)
 	args.no_pivot = l->no_pivot;
 	args.no_new_keyring = l->no_new_keyring;
 	args.adopt = l->detach;
+	args.plain_console = !l->detach;
 	for (int i = 0; i < 3; i++)
 		args.stdio[i] = i;
 	if (engine_create(&l->oci->engine, &args, &l->c, e) < 0)

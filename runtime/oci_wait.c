@@ -103,18 +103,12 @@ static void wait_resize(struct wait *w)
 		(void)ioctl(w->console, TIOCSWINSZ, &size);
 }
 
-/* Our terminal passes everything through; the container's does the editing, and no second CR. */
+/* Our terminal passes everything through; the container's does the editing. */
 static void wait_raw(struct wait *w)
 {
 	struct termios t;
 
-	if (w->console < 0)
-		return;
-	if (tcgetattr(w->console, &t) == 0) {
-		t.c_oflag &= ~(tcflag_t)ONLCR;
-		tcsetattr(w->console, TCSANOW, &t);
-	}
-	if (tcgetattr(STDIN_FILENO, &w->saved) < 0)
+	if (w->console < 0 || tcgetattr(STDIN_FILENO, &w->saved) < 0)
 		return;
 	t = w->saved;
 	cfmakeraw(&t);

@@ -96,9 +96,11 @@ static int spec_root_read(const struct json *root, struct spec *s, struct err *e
 
 static int spec_hook_read(const struct json *node, struct spec_hook *h, struct err *e)
 {
+	size_t count;
+
 	if (json_need_text(node, "path", &h->path, e) < 0 ||
-	    json_get_texts(node, "args", &h->args, NULL, e) < 0 ||
-	    json_get_texts(node, "env", &h->env, NULL, e) < 0 ||
+	    json_get_texts(node, "args", &h->args, &count, e) < 0 ||
+	    json_get_texts(node, "env", &h->env, &count, e) < 0 ||
 	    json_get_int(node, "timeout", &h->timeout_s, e) < 0)
 		return -e->code;
 	if (h->path[0] != '/')

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
@@ -52,6 +53,18 @@ int tty_open(int root, unsigned short rows, unsigned short columns, int *ret_mas
 		return -e->code;
 	*ret_master = fd_take(&master);
 	*ret_slave = fd_take(&slave);
+	return 0;
+}
+
+int tty_set_plain(int master, struct err *e)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return err_set(e, errno, "read the terminal's settings");
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	if (tcsetattr(master, TCSANOW, &t) < 0)
+		return err_set(e, errno, "change the terminal's settings");
 	return 0;
 }
 

@@ -12,6 +12,9 @@
 int tty_open(int root, unsigned short rows, unsigned short columns, int *ret_master, int *ret_slave,
 	     struct err *e);
 
+/* No carriage return is added to a new line: for a master that is relayed to another terminal. */
+int tty_set_plain(int master, struct err *e);
+
 /* The slave becomes /dev/console of the container; dev: its /dev. */
 int tty_bind_console(int dev, int slave, struct err *e);
 

@@ -1,0 +1,383 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# berth-oci with bundles of our own: what a container sees, what a bad bundle
+# gets, what is left. Busybox inside and the host's /proc outside decide.
+# shellcheck disable=SC2016
+. "$(dirname "$0")/../tap.sh"
+command -v busybox > /dev/null && command -v jq > /dev/null || skip_all "busybox or jq is missing"
+[ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
+. "$(dirname "$0")/../sandbox.sh"
+. "$(dirname "$0")/../bundle.sh"
+
+root=$WORK/state
+oci()
+{
+	"$BUILD/runtime/berth-oci" --root "$root" "$@"
+}
+
+# inside FILTER SCRIPT: runs it as the container's sh -c, prints what it prints
+inside()
+{
+	bundle inside "$1 | .process.args = [\"sh\", \"-c\", \$script]" || return
+	oci run --bundle "$WORK/inside" inside < /dev/null 2>&1
+}
+# jq takes the script as a variable
+eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
+run()
+{
+	local script=$2
+	inside "$1" "$2"
+}
+
+mkdir -p "$root"
+run . true > /dev/null
+snapshot > "$WORK/before"
+
+# what the container sees -----------------------------------------------------
+
+status=$(run . 'cat /proc/self/status')
+like "a seccomp filter is in force" "$status" $'Seccomp:\t2'
+like "no_new_privs is set" "$status" $'NoNewPrivs:\t1'
+like "the bounding set is exactly what was given" "$status" $'CapBnd:\t00000000a80425fb'
+like "the permitted set too" "$status" $'CapPrm:\t00000000a80425fb'
+like "nothing is inheritable" "$status" $'CapInh:\t0000000000000000'
+like "nothing is ambient" "$status" $'CapAmb:\t0000000000000000'
+like "without no_new_privs the filter is there as well" \
+	"$(run '.process.noNewPrivileges = false' 'grep -E "Seccomp:|NoNewPrivs" /proc/self/status | tr -d "\n\t"')" \
+	'NoNewPrivs:0Seccomp:2'
+like "a user without capabilities has none, and the filter" \
+	"$(run '.process.noNewPrivileges = false | .process.user = { uid: 1000, gid: 1000 } |
+		del(.process.capabilities)' 'id; grep -E "CapEff|CapBnd|Seccomp:" /proc/self/status | tr -d "\n\t"')" \
+	'uid=1000\(user\) gid=1000.*CapEff:0+CapBnd:0+Seccomp:2'
+is "groups are those given" "$(run '.process.user = { uid: 1000, gid: 1000,
+	additionalGids: [5, 6] }' 'id -G')" "1000 5 6"
+is "an ambient capability reaches a user's process" \
+	"$(run '.process.user.uid = 1000 | .process.capabilities.inheritable = ["CAP_KILL"] |
+		.process.capabilities.ambient = ["CAP_KILL"]' 'grep CapEff /proc/self/status')" \
+	$'CapEff:\t0000000000000020'
+like "/proc/sys is read-only" "$(run . 'echo x > /proc/sys/kernel/hostname')" 'Read-only file system'
+like "/proc/irq is read-only" "$(run . 'echo 3 > /proc/irq/default_smp_affinity')" 'Read-only file system'
+is "masked files are empty" "$(run . 'cat /proc/keys /proc/timer_list')" ""
+is "masked folders are empty" "$(run . 'ls /sys/firmware')" ""
+like "masked folders take nothing" "$(run . 'touch /sys/firmware/x')" 'Read-only file system'
+like "a system call outside of the profile is refused" "$(run . 'mount -t tmpfs x /tmp')" \
+	'Operation not permitted|permission denied'
+like "devices outside of the list are refused" \
+	"$(run . 'mknod /tmp/d c 1 1 && cat /tmp/d')" 'Operation not permitted'
+is "usual devices work" "$(run . 'echo x > /dev/null; head -c 4 /dev/zero | wc -c; stat -c %a /dev/null')" \
+	"$(printf '4\n666')"
+is "a rootfs asked to be read-only is" \
+	"$(run '.root.readonly = true' 'touch /x 2>&1 | grep -c Read-only; touch /dev/shm/y && echo shm')" \
+	"$(printf '1\nshm')"
+is "the hostname is the container's" "$(run . hostname)" berth
+is "the first process is process 1" "$(run . 'exec sh -c "echo \$\$"')" 1
+is "the cgroup is the root that is seen" "$(run . 'cat /proc/self/cgroup | grep ^0:')" "0::/"
+is "loopback is up" "$(run . 'ping -c 1 -W 2 127.0.0.1 | grep -c "1 packets received"')" 1
+is "no descriptor but the three is open" "$(run . 'ls /proc/self/fd | tr "\n" " "')" "0 1 2 3 "
+is "nothing of the host is mounted" "$(run . 'cut -d" " -f5 /proc/self/mountinfo | grep -vE "^/(proc|sys|dev)"')" /
+is "HOME comes from the passwd file" "$(run '.process.user.uid = 1000' 'echo $HOME')" /home/user
+is "the umask is what was given" "$(run '.process.user.umask = 63' umask)" 0077
+is "limits are set" "$(run '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }]' \
+	'ulimit -n; ulimit -Hn')" "$(printf '77\n99')"
+is "the working folder is made" "$(run '.process.cwd = "/made/here"' pwd)" /made/here
+is "oom_score_adj is set" "$(run '.process.oomScoreAdj = 321' 'cat /proc/self/oom_score_adj')" 321
+is "sysctls are those of its namespaces" \
+	"$(run '.linux.sysctl = { "net.ipv4.ip_forward": "1", "kernel.msgmax": "7777" }' \
+		'cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax')" "$(printf '1\n7777')"
+isnt=$(cat /proc/sys/kernel/msgmax)
+like "and not the host's" "$isnt" '^8192$'
+
+# mounts ----------------------------------------------------------------------
+
+mkdir -p "$WORK/volume/sub"
+echo hello > "$WORK/volume/file"
+volume="{ destination: \"/vol\", type: \"bind\", source: \"$WORK/volume\" }"
+is "a bind mount is seen" "$(run ".mounts += [$volume + { options: [\"rbind\"] }]" 'cat /vol/file')" hello
+like "a read-only one is" "$(run ".mounts += [$volume + { options: [\"rbind\", \"ro\"] }]" \
+	'echo x > /vol/file')" 'Read-only'
+mount -t tmpfs sub "$WORK/volume/sub"
+is "read-only stops at a mount below" \
+	"$(run ".mounts += [$volume + { options: [\"rbind\", \"ro\"] }]" 'touch /vol/sub/x && echo made')" made
+like "recursively it does not" \
+	"$(run ".mounts += [$volume + { options: [\"rbind\", \"rro\"] }]" 'touch /vol/sub/x')" 'Read-only'
+umount "$WORK/volume/sub"
+is "a file can be mounted onto a new file" \
+	"$(run ".mounts += [{ destination: \"/new/dir/f\", source: \"$WORK/volume/file\",
+		options: [\"bind\"] }]" 'cat /new/dir/f')" hello
+ln -sfn ../run/link/target "$WORK/inside/rootfs/etc/resolv.conf"
+is "a link to nowhere is followed inside" \
+	"$(run ".mounts += [{ destination: \"/etc/resolv.conf\", source: \"$WORK/volume/file\",
+		options: [\"bind\"] }]" 'cat /run/link/target')" hello
+rm "$WORK/inside/rootfs/etc/resolv.conf"
+like "options reach the file system" \
+	"$(run '.mounts += [{ destination: "/t", type: "tmpfs", source: "t",
+		options: ["nosuid", "size=64k", "mode=700"] }]' 'grep " /t " /proc/self/mountinfo')" \
+	'nosuid.*size=64k,mode=700'
+mount --make-shared -t tmpfs shared "$WORK/volume/sub"
+like "propagation is what was asked for" \
+	"$(run ".mounts += [$volume + { source: \"$WORK/volume/sub\", options: [\"rbind\", \"rshared\"] }]" \
+		'grep " /vol " /proc/self/mountinfo')" 'shared:'
+like "and receives without sending when nothing was" \
+	"$(run ".mounts += [$volume + { source: \"$WORK/volume/sub\", options: [\"rbind\"] }]" \
+		'grep " /vol " /proc/self/mountinfo')" 'master:'
+umount "$WORK/volume/sub"
+
+# life ------------------------------------------------------------------------
+
+is "the exit code is the program's" "$(run . 'exit 42'; echo $?)" 42
+is "a signal is told as 128 and it" "$(run '.linux.namespaces |= map(select(.type != "pid"))' 'kill -9 $$'; echo $?)" 137
+bundle c '.process.args = ["sh", "-c", "trap \"echo term; exit 3\" TERM; echo up; while :; do sleep 0.1; done"]'
+mkfifo "$WORK/fifo"
+oci create --bundle "$WORK/c" --pid-file "$WORK/pid" c > "$WORK/out" 2>&1 < /dev/null
+is "created is told" "$(oci state c | jq -r .status)" created
+is "the program does not run before the start" "$(cat "$WORK/out")" ""
+is "the pid file names the process" "$(oci state c | jq .pid)" "$(cat "$WORK/pid")"
+like "an id is taken once" "$(oci create --bundle "$WORK/c" c 2>&1)" 'container with id exists: c'
+like "a cgroup with processes is not taken" "$(oci create --bundle "$WORK/c" other 2>&1)" \
+	'cgroup /test/c has processes'
+oci start c
+wait_for 5 grep -q up "$WORK/out"
+is "running is told" "$(oci state c | jq -r .status)" running
+like "it starts once" "$(oci start c 2>&1)" 'cannot start a container that is running'
+is "exec runs beside it" "$(oci exec c sh -c 'echo $$ | grep -qv "^1$" && cat /proc/1/comm')" sh
+is "its exit code is told" "$(oci exec c sh -c 'exit 7'; echo $?)" 7
+like "it has the container's confinement" \
+	"$(oci exec c sh -c 'grep -E "Seccomp:|CapBnd|CapInh|NoNew" /proc/self/status | tr -d "\n\t"')" \
+	'CapInh:0+CapBnd:00000000a80425fbNoNewPrivs:1Seccomp:2'
+is "and no descriptor of ours" "$(oci exec c sh -c 'ls /proc/self/fd | tr "\n" " "')" "0 1 2 3 "
+like "a missing program is named" "$(oci exec c nosuch 2>&1)" 'exec: "nosuch": executable file not found in \$PATH'
+is "and its exit code is 255" "$(oci exec c nosuch 2> /dev/null; echo $?)" 255
+like "a missing file too" "$(oci exec c /no/such 2>&1)" 'exec /no/such: No such file or directory'
+is "user, environment and folder can be given" \
+	"$(oci exec --user 1000:7 -e A=b --cwd /tmp c sh -c 'id -u; id -g; echo $A; pwd' | tr '\n' ' ')" \
+	"1000 7 b /tmp "
+for user in -1 +0 0x0 1: :1 1:2:3 4294967295 4294967296 99999999999999999999 root; do
+	like "user $user is refused" "$(oci exec --user "$user" c id 2>&1)" 'is not UID or UID:GID'
+done
+jq '.process | .args = ["sh", "-c", "echo $$; sleep 1000"]' "$WORK/c/config.json" > "$WORK/process"
+oci exec --process "$WORK/process" --detach --pid-file "$WORK/exec.pid" c > "$WORK/exec.out" 2>&1
+ok "a detached one runs on" kill -0 "$(cat "$WORK/exec.pid")"
+ok "ps names the host's pids" jq -e --argjson exec "$(cat "$WORK/exec.pid")" 'index($exec) != null' \
+	<<< "$(oci ps --format json c)"
+oci pause c
+is "paused is told" "$(oci state c | jq -r .status)" paused
+like "nothing is run in a paused one" "$(oci exec c id 2>&1)" 'cannot exec in a paused container'
+oci resume c
+like "a running one is not deleted" "$(oci delete c 2>&1)" 'cannot delete container c that is not stopped: running'
+oci kill c TERM
+ok "a signal reaches it" wait_for 5 grep -q term "$WORK/out"
+wait_for 5 sh -c "$BUILD/runtime/berth-oci --root $root state c | grep -q stopped"
+is "stopped is told" "$(oci state c | jq -r .status,.pid | tr '\n' ' ')" "stopped 0 "
+like "kill says why it does not" "$(oci kill c KILL 2>&1)" 'container not running'
+ok "delete ends it" oci delete c
+like "then there is none" "$(oci state c 2>&1)" 'container "c" does not exist'
+ok "delete by force does not mind" oci delete --force c
+
+bundle c '.process.args = ["/no/such"]'
+oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
+like "start tells why the program does not run" "$(oci start c 2>&1)" 'exec /no/such: No such file or directory'
+ok "and the rest is deleted" oci delete c
+bundle c '.process.args = ["sleep", "1000"]'
+oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
+ok "one that was never started is deleted" oci delete c
+is "all of this left nothing" "$(find /sys/fs/cgroup/test -mindepth 1 -type d; ls "$root")" ""
+
+# terminal --------------------------------------------------------------------
+
+bundle t '.process.terminal = true | .process.consoleSize = { height: 33, width: 99 } |
+	.process.args = ["sh", "-c", "tty; stty size; test -c /dev/console && echo console; ls -l /dev/console | wc -l; sleep 1000"]'
+like "without a socket there is no terminal to detach from" \
+	"$(oci create --bundle "$WORK/t" t 2>&1)" 'without setting console socket'
+python3 - "$WORK/console" > "$WORK/console.out" << 'PY' &
+import array, os, select, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1]); s.listen(1); c, _ = s.accept()
+_, anc, _, _ = c.recvmsg(64, socket.CMSG_SPACE(4))
+fd = array.array('i', anc[0][2][:4])[0]
+while True:
+    try: data = os.read(fd, 4096)
+    except OSError: break
+    if not data: break
+    sys.stdout.buffer.write(data); sys.stdout.flush()
+PY
+wait_for 5 test -S "$WORK/console"
+oci create --bundle "$WORK/t" --console-socket "$WORK/console" t < /dev/null > /dev/null
+oci start t
+wait_for 5 grep -q '^1' "$WORK/console.out"
+is "the console is a terminal of the container" "$(tr -d '\r' < "$WORK/console.out" | tr '\n' ' ')" \
+	"/dev/pts/0 33 99 console 1 "
+like "exec has one too" "$(oci exec -t t sh -c 'tty; test -t 0 && test -t 1 && echo yes' < /dev/null)" \
+	'/dev/pts/1.*yes'
+oci delete --force t
+bundle t '.process.terminal = true | .process.args = ["sh", "-c", "echo one; echo two"]'
+is "run relays it, without doubled returns" "$(oci run --bundle "$WORK/t" t < /dev/null | od -An -c | tr -d ' \n')" \
+	'one\ntwo\n'
+
+# hooks -----------------------------------------------------------------------
+
+cat > "$WORK/hook" << 'SH'
+#!/bin/sh
+echo "$1 $(jq -r .status) $(readlink /proc/self/ns/mnt | md5sum | cut -c1-4)" >> "$2"
+exit ${3-0}
+SH
+chmod +x "$WORK/hook"
+hook()
+{
+	echo "[{ path: \"$WORK/hook\", args: [\"hook\", \"$1\", \"$WORK/hooks\"], env: [\"PATH=$PATH\"] }]"
+}
+bundle h ".hooks = { prestart: $(hook prestart), createRuntime: $(hook createRuntime),
+	createContainer: $(hook createContainer), poststart: $(hook poststart), poststop: $(hook poststop),
+	startContainer: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat > /hooked\"] }] } |
+	.process.args = [\"cat\", \"/hooked\"]"
+rm -f "$WORK/hooks"
+like "hooks in the container get its state" "$(oci run --bundle "$WORK/h" h < /dev/null)" '"status":"created","pid":1'
+is "each runs once, in order, with its state" "$(cut -d' ' -f1,2 "$WORK/hooks" | tr '\n' ';')" \
+	'prestart creating;createRuntime creating;createContainer creating;poststart running;poststop stopped;'
+is "createContainer's namespace is another" "$(cut -d' ' -f3 "$WORK/hooks" | sort -u | wc -l)" 2
+for kind in prestart createRuntime createContainer startContainer; do
+	bundle h ".hooks = { $kind: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo broken >&2; exit 9\"] }] }"
+	like "a failing $kind hook is told" "$(oci run --bundle "$WORK/h" h 2>&1 < /dev/null)" \
+		'hook /bin/sh: exit status 9: broken'
+done
+bundle h '.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 }] }'
+like "one that takes too long too" "$(oci run --bundle "$WORK/h" h 2>&1 < /dev/null)" 'not done in 1 s'
+
+# bad bundles -----------------------------------------------------------------
+
+bad()
+{
+	local out
+	bundle bad "$1"
+	out=$(timeout 20 "$BUILD/runtime/berth-oci" --root "$root" run --bundle "$WORK/bad" bad 2>&1 < /dev/null)
+	like "refused: $2" "$out" "$2"
+}
+bad 'del(.ociVersion)' 'ociVersion: missing'
+bad '.ociVersion = "2.0"' 'ociVersion: 2.0 is not 1.x'
+bad 'del(.root)' 'root: missing'
+bad '.root.path = "nosuch"' 'root.path nosuch: No such file'
+bad 'del(.process)' 'process: missing'
+bad '.process.args = []' 'process: args: empty'
+bad '.process.cwd = "x"' 'process: cwd: not absolute'
+bad '.process.user.uid = -1' 'process: user: uid'
+bad '.process.user.uid = 4294967295' 'user: 4294967295 is no id'
+bad '.process.rlimits = [{ type: "RLIMIT_X", soft: 1, hard: 1 }]' 'rlimits: RLIMIT_X is unknown'
+bad '.process.rlimits = [{ type: "RLIMIT_CORE", soft: 2, hard: 1 }]' 'soft is above hard'
+bad '.process.apparmorProfile = "x"' 'apparmorProfile'
+bad '.process.scheduler = { policy: "SCHED_FIFO" }' 'process: scheduler is not implemented'
+bad '.linux.timeOffsets = { monotonic: { secs: 1 } }' 'linux: timeOffsets is not implemented'
+bad '.linux.intelRdt = { closID: "x" }' 'linux: intelRdt is not implemented'
+bad '.linux.netDevices = { eth0: {} }' 'linux: netDevices is not implemented'
+bad '.linux.memoryPolicy = { mode: "MPOL_BIND" }' 'linux: memoryPolicy is not implemented'
+bad '.linux.namespaces += [{ type: "time" }]' 'namespaces: time is not implemented'
+bad '.linux.namespaces += [{ type: "pid" }]' 'namespaces: pid twice'
+bad '.linux.namespaces += [{ type: "x" }]' 'namespaces: x is unknown'
+bad '.linux.namespaces |= map(if .type == "uts" then .path = "/proc/self/ns/net" else . end)' \
+	'uts namespace /proc/self/ns/net: of another type'
+bad '.linux.namespaces |= map(if .type == "uts" then .path = "/etc/passwd" else . end)' \
+	'uts namespace /etc/passwd: not a namespace'
+bad '.linux.namespaces |= map(if .type == "network" then .path = "/no/such" else . end)' \
+	'network namespace /no/such: No such file'
+bad '.linux.namespaces |= map(select(.type != "uts"))' 'hostname: needs a uts namespace'
+bad '.linux.cgroupsPath = "/a/../../b"' 'a/../../b is no path for a new cgroup'
+bad '.linux.cgroupsPath = "system.slice:x:y"' 'the systemd form is not implemented'
+bad '.linux.resources.memory.limit = 1000000' 'cgroup controller memory is missing'
+bad '.linux.resources.pids.limit = 10' 'cgroup controller pids is missing'
+bad '.linux.resources.devices = [{ allow: true, type: "z" }]' 'linux.resources.devices\[0\]: type'
+bad '.linux.seccomp.defaultAction = "SCMP_ACT_X"' 'linux.seccomp: action SCMP_ACT_X is unknown'
+bad '.linux.sysctl = { "kernel.core_pattern": "|x" }' 'sysctl: kernel.core_pattern belongs to no namespace'
+bad '.linux.sysctl = { "net.ipv4.nosuch": "1" }' 'sysctl net.ipv4.nosuch'
+bad '.linux.sysctl = { "net.ipv4.ip_forward/../../../kernel/hostname": "x" }' 'sysctl'
+bad '.linux.rootfsPropagation = "x"' 'rootfsPropagation: x is unknown'
+bad '.linux.maskedPaths = ["proc"]' 'maskedPaths\[0\]: not absolute'
+bad '.linux.devices = [{ type: "x", path: "/dev/x" }]' 'devices\[0\]: type'
+bad '.linux.devices = [{ type: "c", path: "/dev/null/x", major: 1, minor: 3 }]' 'devices\[0\]'
+bad '.linux.devices = [{ type: "c", path: "/bin/busybox", major: 1, minor: 3 }]' '/bin/busybox is something else'
+bad '.mounts += [{ destination: "/x", type: "bind", source: "/no/such" }]' 'mounts\[7\] /x: copy mount /no/such: No such file'
+bad '.mounts += [{ destination: "/x", type: "nosuchfs" }]' 'mounts\[7\] /x: mount nosuchfs'
+bad '.mounts += [{ destination: "/x", type: "tmpfs", options: ["size=lots"] }]' 'mounts\[7\] /x: mount tmpfs with .*size=lots'
+bad '.mounts += [{ destination: "/x", type: "bind", source: "/tmp", options: ["wobbly"] }]' 'options: wobbly is unknown'
+bad '.mounts += [{ destination: "/x", type: "bind", source: "/tmp", options: ["idmap"] }]' 'option idmap is not implemented'
+bad '.mounts += [{ destination: "/", type: "tmpfs" }]' 'mounts\[7\]: destination'
+bad '.mounts += [{ destination: "/proc/self/attr", type: "tmpfs" }]' 'nothing may be mounted inside of /proc'
+bad '.mounts += [{ destination: "/proc", type: "tmpfs" }]' '/proc takes nothing but procfs'
+bad '.hooks = { poststop: [{ path: "x" }] }' 'hooks.poststop\[0\]: path: not absolute'
+bad '.annotations = { "": "x" }' 'annotations: an empty key'
+printf '{"ociVersion":"1.0.0","ociVersion":"1.1.0"}' > "$WORK/bad/config.json"
+like "refused: a key twice" "$(oci run --bundle "$WORK/bad" bad 2>&1)" 'config.json: .*twice'
+printf '{' > "$WORK/bad/config.json"
+like "refused: half a file" "$(oci run --bundle "$WORK/bad" bad 2>&1)" 'premature EOF'
+like "refused: no bundle" "$(oci run --bundle "$WORK/none" bad 2>&1)" "bundle $WORK/none: No such file"
+like "refused: an id with a slash" "$(bundle c .; oci run --bundle "$WORK/c" a/b 2>&1)" 'container id'
+is "limits without their controllers can be only warned about" \
+	"$(bundle c '.linux.resources.pids.limit = 10'; "$BUILD/runtime/berth-oci" --root "$root" --missing warn \
+		run --bundle "$WORK/c" c 2>&1 < /dev/null; echo $?)" \
+	"$(printf '<4>berth-oci: cgroup controller pids is missing: pids.max is not set\n0')"
+like "errors go to the log as JSON" "$(oci --log "$WORK/log" --log-format json run --bundle "$WORK/none" x 2> /dev/null
+	jq -r '.level + " " + .msg' "$WORK/log")" "^error bundle $WORK/none: No such file"
+like "systemd cgroups are refused" "$(oci --systemd-cgroup list 2>&1)" 'cgroupfs only'
+
+# links in the rootfs ---------------------------------------------------------
+
+mkdir -p "$WORK/sentinel"
+echo untouched > "$WORK/sentinel/file"
+sentinel()
+{
+	find "$WORK/sentinel" -printf '%p %y %m %s\n' | sort
+	cat "$WORK/sentinel/file"
+	cut -d' ' -f4- /proc/self/mountinfo
+	ls -la --time-style=+ /dev | grep -v pts
+}
+sentinel > "$WORK/sentinel.before"
+shapes=("$WORK/sentinel" "../../../../../../../../../../..$WORK/sentinel" /proc/self/fd/5 /nowhere/at/all loop)
+for target in dev proc sys dev/pts etc/hosts work sys/fs/cgroup; do
+	for shape in "${shapes[@]}" file fifo; do
+		rm -rf "$WORK/evil"
+		bundle evil '.mounts += [{ destination: "/etc/hosts", source: "/etc/hostname", options: ["bind"] }] |
+			.process.cwd = "/work" | .process.args = ["sh", "-c", "echo ran; echo x > /work/x"]'
+		rm -rf "$WORK/evil/rootfs/$target"
+		mkdir -p "$(dirname "$WORK/evil/rootfs/$target")"
+		case $shape in
+		loop) ln -s "$(basename "$target")" "$WORK/evil/rootfs/$target" ;;
+		file) echo x > "$WORK/evil/rootfs/$target" ;;
+		fifo) mkfifo "$WORK/evil/rootfs/$target" ;;
+		*) ln -s "$shape" "$WORK/evil/rootfs/$target" ;;
+		esac
+		out=$(timeout 20 "$BUILD/runtime/berth-oci" --root "$root" run --bundle "$WORK/evil" evil \
+			2>&1 < /dev/null)
+		status=$?
+		case $status:$out in
+		0:*ran* | 1:berth-oci:*) ;;
+		*) tap_fail "/$target as ${shape//$WORK/}: $status $out" ;;
+		esac
+	done
+	sentinel > "$WORK/sentinel.after"
+	ok "whatever /$target is in the image, the host is untouched" \
+		cmp "$WORK/sentinel.before" "$WORK/sentinel.after"
+done
+for fd in 3 4 5 6 7 8 9 10 11 12; do
+	for path in "/proc/self/fd/$fd" "/proc/1/fd/$fd"; do
+		bundle c ".process.cwd = \"$path\""
+		oci run --bundle "$WORK/c" c > "$WORK/out" 2>&1 < /dev/null
+		like "a working folder $path is refused" "$(cat "$WORK/out")" 'process.cwd'
+	done
+done
+rm -rf "$WORK/evil"
+bundle evil '.process.args = ["/proc/self/exe"]'
+oci run --bundle "$WORK/evil" evil > "$WORK/out" 2>&1 < /dev/null
+like "a program that is a magic link is refused" "$(cat "$WORK/out")" 'exec /proc/self/exe'
+printf '#!/proc/self/exe\n' > "$WORK/evil/rootfs/script"
+chmod +x "$WORK/evil/rootfs/script"
+bundle evil '.process.args = ["/script"] | .process.noNewPrivileges = false'
+before=$(md5sum < "$BUILD/runtime/berth-oci")
+oci run --bundle "$WORK/evil" evil > "$WORK/out" 2>&1 < /dev/null
+is "berth-oci's own file cannot be changed from inside" "$(md5sum < "$BUILD/runtime/berth-oci")" "$before"
+
+# nothing is left -------------------------------------------------------------
+
+rmdir /sys/fs/cgroup/test 2> /dev/null
+snapshot > "$WORK/after"
+sed -i '/\/test$/d' "$WORK/before"
+ok "mounts, cgroups and processes are as before" diff "$WORK/before" "$WORK/after"
+is "no container is remembered" "$(oci list -q)" ""
+done_testing
