@@ -93,6 +93,7 @@ static void service_run(struct service *s)
 	if (spawn(&sp, &s->state.pid, NULL, &e) < 0) {
 		log_error("service %s: %s", s->spec.name, err_text(&e));
 		s->state.pid = 0;
+		s->state.want = str_eq(s->spec.restart, "always");
 		service_enter(s, SERVICE_WAITING, service_backoff_ms(++s->state.fails));
 		return;
 	}
@@ -214,12 +215,13 @@ static void services_look(void *arg)
 static void service_on_end(struct service *s, int status)
 {
 	bool asked = s->state.phase == SERVICE_STOPPING;
+	bool is_log = s == s->in->services.row; /* all others wait for it when their pipe is full */
 	bool stable =
 		s->state.phase == SERVICE_READY && ev_now_ms() - s->state.since_ms >= STABLE_MS;
 
 	s->state.pid = 0;
 	s->state.status = status;
-	s->state.fails = asked ? 0 : stable ? 1 : s->state.fails + 1;
+	s->state.fails = asked ? 0 : stable || is_log ? 1 : s->state.fails + 1;
 	if (!asked && str_eq(s->spec.restart, "no"))
 		s->state.want = false;
 	if (asked || (status == 0 && !s->state.want))
