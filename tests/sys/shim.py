@@ -515,6 +515,37 @@ def a_log_has_a_limit_between_rotations():
 
 
 @case
+def a_rootfs_may_come_as_a_descriptor():
+    p = pod()
+    mounts = open("/proc/self/mountinfo").read()
+    tree = open_tree(ROOTFS)
+    c = Container(p, "/bin/sh", "-c", "ls /; cat /etc/passwd", rootfs_fd=tree)
+    os.close(tree)
+    equal(c.exit()["code"], 0)
+    text = [x[2] for x in c.log_lines()]
+    equal(text, [b"bin", b"dev", b"etc", b"proc", b"sys", b"tmp", b"root:x:0:0:root:/:/bin/sh"])
+    equal(open("/proc/self/mountinfo").read(), mounts)
+    p.shutdown()
+
+
+@case
+def limits_can_be_changed():
+    p = pod()
+    c = Container(p, "/bin/sleep", "1000")
+    equal(p.call(UPDATE, {"ctr": c.id, "resources": {}})[0], {})
+    with open(f"{CGROUP_ROOT}/cgroup.controllers") as f:
+        if "memory" not in f.read().split():
+            refused(errno.ENOENT, "memory", p.call, UPDATE,
+                    {"ctr": c.id, "resources": {"memory": {"limit": 1 << 26}}})
+            p.shutdown()
+            return
+    p.call(UPDATE, {"ctr": c.id, "resources": {"memory": {"limit": 1 << 26}}})
+    with open(f"{c.cgroup}/memory.max") as f:
+        equal(f.read(), f"{1 << 26}\n")
+    p.shutdown()
+
+
+@case
 def ports_of_the_pod_can_be_reached():
     p = pod()
     c = Container(p, "/bin/sh", "-c", "echo up; while :; do echo page | nc -l -p 8080; done")

@@ -18,6 +18,7 @@ HELLO, STATE, CREATE, START, KILL, DELETE, EXEC, EXEC_KILL, ATTACH, RESIZE, REOP
 EVENT_EXIT, EVENT_EXEC_EXIT, EVENT_PAUSE_EXIT = 150, 151, 152
 OK, ERROR = 1, 2
 PR_SET_CHILD_SUBREAPER = 36
+SYS_OPEN_TREE = 428
 CGROUP_ROOT = "/sys/fs/cgroup"
 DEADLINE = 20
 
@@ -27,6 +28,15 @@ libc = ctypes.CDLL(None, use_errno=True)
 def subreaper():
     """Shims and what they leave become our children: that is how we see leftovers."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def open_tree(path):
+    """A detached copy of the mount at path, from there down."""
+    at_fdcwd, clone, cloexec = -100, 1, os.O_CLOEXEC
+    fd = libc.syscall(SYS_OPEN_TREE, at_fdcwd, path.encode(), clone | cloexec)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), path)
+    return fd
 
 
 def new_id():
@@ -368,11 +378,12 @@ def procs(cgroup):
 
 
 def smaps_rollup(pid):
-    """Private and proportional kB of a process."""
+    """kB that are a process's alone, and its proportional kB."""
     sums = {}
     with open(f"/proc/{pid}/smaps_rollup") as f:
         for line in f:
             m = re.match(r"(\w+):\s+(\d+) kB", line)
             if m:
                 sums[m[1]] = int(m[2])
-    return sums["Private_Clean"] + sums["Private_Dirty"], sums["Pss"]
+    # clean private pages are text that no other shim happened to touch yet
+    return sums["Private_Dirty"], sums["Pss"]
