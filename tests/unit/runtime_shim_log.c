@@ -236,6 +236,62 @@ static void many_short_lines_do_not_overflow(void **state)
 	pen_close(&pen);
 }
 
+/* What the records say, put together again: the stream as it was written. */
+static void unformat(struct str *stream, const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	while (text < end) {
+		const char *newline = memchr(text + SHIM_LOG_HEAD, '\n', (size_t)(end - text));
+
+		assert_non_null(newline);
+		assert_memory_equal(text, TIME "stdout ", SHIM_LOG_HEAD - 2);
+		assert_true(newline - text - SHIM_LOG_HEAD <= SHIM_LOG_LINE_MAX);
+		str_add_mem(stream, text + SHIM_LOG_HEAD, (size_t)(newline - text) - SHIM_LOG_HEAD);
+		if (text[SHIM_LOG_HEAD - 2] == 'F')
+			str_add_char(stream, '\n');
+		text = newline + 1;
+	}
+}
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void any_bytes_in_any_pieces_come_back(void **state)
+{
+	auto_free char *data = mem_alloc(200000);
+	uint32_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		size_t len = next_random(&seed) % 200000;
+		uint32_t lines = 1 + next_random(&seed) % 30000;
+		auto_str stream = { 0 };
+		struct pen pen;
+
+		for (size_t i = 0; i < len; i++)
+			data[i] = next_random(&seed) % lines == 0 ? '\n' : (char)(seed >> 16);
+		pen_open(&pen, false);
+		for (size_t at = 0; at < len;) {
+			size_t n = 1 + next_random(&seed) % 70000;
+
+			n = n < len - at ? n : len - at;
+			feed(&pen, data + at, n);
+			at += n;
+		}
+		shim_line_end(&pen.line, &pen.now, &pen.out);
+		written(&pen);
+		unformat(&stream, pen.text.text, pen.text.len);
+		assert_int_equal(stream.len, len);
+		if (len > 0)
+			assert_memory_equal(stream.text, data, len);
+		pen_close(&pen);
+	}
+}
+
 struct file {
 	char dir[32];
 	char path[64];
@@ -369,6 +425,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_terminals_carriage_return_is_dropped),
 	cmocka_unit_test(long_lines_are_split),
 	cmocka_unit_test(many_short_lines_do_not_overflow),
+	cmocka_unit_test(any_bytes_in_any_pieces_come_back),
 	cmocka_unit_test(a_torn_record_is_ended_first),
 	cmocka_unit_test(a_limit_drops_and_the_next_file_says_so),
 	cmocka_unit_test(a_full_disk_is_survived_and_told),
