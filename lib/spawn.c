@@ -92,15 +92,16 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 		setsid();
 	if (s->tty && tty_take(s->tty, &(struct err){ 0 }) < 0)
 		spawn_fail(report, "take the terminal");
+	if (chdir(s->cwd ?: "/") < 0)
+		spawn_fail(report, "change folder");
+	if (s->uid)
+		spawn_drop(s, report);
+	/* after the change of user, which takes it away */
 	if (s->parent_death) {
 		prctl(PR_SET_PDEATHSIG, s->parent_death);
 		if (!(s->flags & CLONE_NEWPID) && getppid() != parent)
 			_exit(127);
 	}
-	if (chdir(s->cwd ?: "/") < 0)
-		spawn_fail(report, "change folder");
-	if (s->uid)
-		spawn_drop(s, report);
 	if (!s->path) {
 		close(report);
 		_exit(s->run(s->arg));

@@ -2,7 +2,10 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
@@ -85,10 +88,57 @@ static void a_worker_without_a_program_returns_its_code(void **state)
 	close(pidfd);
 }
 
+/* becomes the parent of a sleeper with another user, names it, and dies */
+static int short_lived_parent(void *arg)
+{
+	const char *argv[] = { "sleep", "60", NULL };
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	pid_t pid = 0;
+
+	(void)arg;
+	s.path = "/bin/sleep";
+	s.argv = argv;
+	s.uid = s.gid = 65530;
+	s.parent_death = SIGKILL;
+	if (spawn(&s, &pid, NULL, &e) < 0 || write(1, &pid, sizeof(pid)) != sizeof(pid))
+		return 1;
+	return 0;
+}
+
+static void a_child_of_another_user_dies_with_its_parent(void **state)
+{
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	int pidfd, status, out[2];
+	struct pollfd p = { .events = POLLIN };
+	pid_t sleeper;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(fd_pipe(out, 0, &e), 0);
+	s.run = short_lived_parent;
+	s.fds[1] = out[1];
+	assert_int_equal(spawn(&s, NULL, &pidfd, &e), 0);
+	assert_int_equal(read(out[0], &sleeper, sizeof(sleeper)), sizeof(sleeper));
+	/* already gone is as good */
+	p.fd = (int)syscall(SYS_pidfd_open, sleeper, 0);
+	assert_int_equal(spawn_wait(pidfd, &status, &e), 0);
+	assert_int_equal(status, 0);
+	if (p.fd >= 0)
+		assert_int_equal(poll(&p, 1, 5000), 1);
+	close(p.fd);
+	close(pidfd);
+	close(out[0]);
+	close(out[1]);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_has_its_descriptors_and_no_others),
 	cmocka_unit_test(a_missing_program_is_named),
 	cmocka_unit_test(a_worker_without_a_program_returns_its_code),
+	cmocka_unit_test(a_child_of_another_user_dies_with_its_parent),
 };
 
 TEST_MAIN(tests)
