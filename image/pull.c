@@ -12,6 +12,7 @@
 
 #include "image/auth.h"
 #include "image/pull_state.h"
+#include "image/report.h"
 #include "image/sha256.h"
 #include "lib/fd.h"
 #include "lib/log.h"
@@ -58,6 +59,14 @@ int pull_fail(struct pull *p, enum pull_failure failure, const struct err *e)
 }
 
 /* ---- documents ---- */
+
+/* One with data is pinned; what no name came to need goes with its last pull. */
+static void document_done(struct pull *p, struct document *doc)
+{
+	if (doc->data)
+		store_blob_unpin(p->store, doc->digest);
+	free(mem_take(&doc->data));
+}
 
 static void download_stop(struct download *d)
 {
@@ -116,9 +125,11 @@ static int download_poll(struct pull *p, const char *digest, struct document *re
 	ret->len = d->body.len;
 	ret->data = str_take(&d->body);
 	sha256_digest(ret->digest, ret->data, ret->len);
-	if (digest && !str_eq(digest, ret->digest))
+	if (digest && !str_eq(digest, ret->digest)) {
+		free(mem_take(&ret->data));
 		return err_set(e, EBADMSG, "the bytes have the digest %s", ret->digest);
-	ret->fresh = !path_exists(p->store->blobs_fd, digest_hex(ret->digest));
+	}
+	store_blob_pin(p->store, ret->digest);
 	if (json_get_text(d->worker.result, "source", &source, e) < 0 ||
 	    json_get_text(d->worker.result, "token", &token, e) < 0)
 		return -e->code;
@@ -145,6 +156,7 @@ static int document_begin(struct pull *p, const struct descriptor *d, const char
 		return err_set(e, EBADMSG, "%s has more than %u bytes", d->digest, MANIFEST_MAX);
 	if (store_read_blob(p->store, d->digest, &ret->data, &ret->len, &absent) == 0) {
 		memcpy(ret->digest, d->digest, sizeof(ret->digest));
+		store_blob_pin(p->store, ret->digest);
 		return 0;
 	}
 	if (download_begin(p, &wish, e) < 0)
@@ -205,7 +217,7 @@ static int choose(struct pull *p, struct err *e)
 	free(p->chosen.media_type);
 	p->chosen = *d;
 	p->chosen.media_type = mem_strdup(d->media_type);
-	free(mem_take(&p->inner.data));
+	document_done(p, &p->inner);
 	return document_begin(p, &p->chosen, "manifests", &p->inner, e);
 }
 
@@ -305,11 +317,10 @@ static int publish_begin(struct pull *p, struct err *e)
 {
 	auto_free char *name = ref_name(&p->ref);
 
+	(void)e;
 	add_name(p, mem_printf("%s@%s", name, p->top.digest));
 	if (p->ref.tag)
 		add_name(p, mem_strdup(p->name));
-	if (names_known(p))
-		return 0;
 	p->publish.store = p->store;
 	p->publish.names = p->names;
 	p->publish.nnames = p->nnames;
@@ -317,29 +328,72 @@ static int publish_begin(struct pull *p, struct err *e)
 	add_blob(p, &p->top);
 	add_blob(p, &p->inner);
 	add_blob(p, &p->config_doc);
+	return 0;
+}
+
+static void look_blob(struct pull *p, struct document *doc)
+{
+	doc->fresh = doc->data && !path_exists(p->store->blobs_fd, digest_hex(doc->digest));
+}
+
+static int publish_write(struct pull *p, struct err *e)
+{
+	if (p->store->publishing)
+		return 0;
+	look_blob(p, &p->top);
+	look_blob(p, &p->inner);
+	look_blob(p, &p->config_doc);
 	p->committer.name = "publish";
 	p->committer.idle_ms = PULL_COMMIT_MS;
-	return publish_start(&p->committer, &p->publish, pull_mark, p, e);
+	if (publish_start(&p->committer, &p->publish, pull_mark, p, e) < 0)
+		return -e->code;
+	p->publishing = p->store->publishing = true;
+	return 0;
+}
+
+/* Others may write names now. */
+static void publish_end(struct pull *p)
+{
+	if (!p->publishing)
+		return;
+	p->publishing = p->store->publishing = false;
+	list_for_each(other, &p->store->pulls, struct pull, node)
+		pull_mark(other);
 }
 
 static void count_blob(struct pull *p, const struct document *doc)
 {
-	if (!doc->data || !doc->fresh)
+	if (!doc->fresh)
 		return;
 	p->store->usage.bytes += (doc->len + 4095) / 4096 * 4096;
 	p->store->usage.inodes++;
+}
+
+/* A removal that went on at the same time may have taken a record away again. */
+static bool records_there(const struct pull *p)
+{
+	for (size_t i = 0; i < p->nnames; i++) {
+		if (!path_exists(p->store->images_fd, p->names[i].file))
+			return false;
+	}
+	return true;
 }
 
 static int publish_poll(struct pull *p, struct err *e)
 {
 	struct image *image;
 
+	if (!p->publishing)
+		return names_known(p) ? 1 : publish_write(p, e);
 	if (p->committer.running)
 		return 0;
+	publish_end(p);
 	if (p->committer.failure != PULL_OK) {
 		*e = p->committer.err;
 		return pull_fail(p, p->committer.failure, e);
 	}
+	if (!records_there(p))
+		return publish_write(p, e);
 	image = store_image(p->store, p->config_doc.digest);
 	if (!image)
 		image = store_image_add(p->store, p->config_doc.digest, &p->config,
@@ -362,11 +416,6 @@ static const struct pull_step steps[] = {
 
 /* ---- the object ---- */
 
-static void document_done(struct document *doc)
-{
-	free(doc->data);
-}
-
 static void pull_free(struct pull *p)
 {
 	list_remove(&p->node);
@@ -386,9 +435,9 @@ static void pull_free(struct pull *p)
 	free(p->registry_token);
 	free(p->source);
 	free(p->token);
-	document_done(&p->top);
-	document_done(&p->inner);
-	document_done(&p->config_doc);
+	document_done(p, &p->top);
+	document_done(p, &p->inner);
+	document_done(p, &p->config_doc);
 	manifest_done(&p->manifest);
 	config_done(&p->config);
 	free(p->chosen.media_type);
@@ -424,12 +473,6 @@ static void on_emptied(void *arg, const struct err *e)
 	pull_tell(arg, true);
 }
 
-static void drop_document(struct pull *p, const struct document *doc)
-{
-	if (doc->data)
-		store_blob_drop(p->store, doc->digest);
-}
-
 /* When the last child is gone, nothing of this pull is left on disk but what others use. */
 static void pull_undo(struct pull *p)
 {
@@ -438,10 +481,11 @@ static void pull_undo(struct pull *p)
 	worker_kill(&p->download.worker);
 	if (!stopped || p->download.worker.running || p->committer.running || p->emptying)
 		return;
+	publish_end(p);
 	layers_done(p);
-	drop_document(p, &p->top);
-	drop_document(p, &p->inner);
-	drop_document(p, &p->config_doc);
+	document_done(p, &p->top);
+	document_done(p, &p->inner);
+	document_done(p, &p->config_doc);
 	p->emptying = true;
 	store_empty_trash(p->store, on_emptied, p);
 }
@@ -460,7 +504,7 @@ static void pull_undo_begin(struct pull *p, const struct err *e)
 		p->err = *e;
 	err_wrap(&p->err, "pull %s: %s", p->name, p->step < NSTEPS ? steps[p->step].name : "end");
 	if (p->done)
-		log_warn("%s", err_text(&p->err));
+		log_warn("%s (%s)", p->err.msg, failure_name(p->failure));
 	p->undoing = true;
 	ev_timer_set(&p->undo_limit, PULL_UNDO_MS);
 	pull_undo(p);

@@ -33,7 +33,9 @@ enum pull_failure {
 struct pull_result {
 	enum pull_failure failure;
 	const char *id; /* of the image; NULL when it failed */
-	struct err err; /* names the reference and, where there is one, the digest */
+	/* msg names the reference and, where there is one, the digest; failure says more than code
+	 */
+	struct err err;
 };
 
 /* As CRI's AuthConfig; NULL or "" is absent. */

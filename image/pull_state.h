@@ -91,6 +91,7 @@ struct pull {
 	struct commit commit;
 	struct worker committer; /* of layers, then of names */
 	struct publish publish;
+	bool publishing;
 	struct name names[2];
 	size_t nnames;
 };

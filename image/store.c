@@ -337,6 +337,7 @@ void store_close(struct store *s)
 	}
 	map_done(&s->names);
 	map_done(&s->layers);
+	map_done(&s->pinned);
 	fd_close(&s->root_fd);
 	fd_close(&s->layers_fd);
 	fd_close(&s->images_fd);

@@ -144,20 +144,30 @@ void store_empty_trash(struct store *s, store_removed *done, void *arg)
 		trash_start(s);
 }
 
+/* The figures are estimates: never below nothing. */
+static void usage_take(struct store *s, uint64_t bytes, uint64_t inodes)
+{
+	struct store_usage *u = &s->usage;
+
+	u->bytes -= bytes < u->bytes ? bytes : u->bytes;
+	u->inodes -= inodes < u->inodes ? inodes : u->inodes;
+}
+
 void store_layer_drop(struct store *s, struct layer *l)
 {
 	if (l->users > 0)
 		l->users--;
 	if (l->users > 0 || l->busy)
 		return;
-	s->usage.bytes -= l->bytes < s->usage.bytes ? l->bytes : s->usage.bytes;
-	s->usage.inodes -= l->inodes < s->usage.inodes ? l->inodes : s->usage.inodes;
+	usage_take(s, l->bytes, l->inodes);
 	store_discard(s, s->layers_fd, l->hex);
 	store_layer_forget(s, l);
 }
 
 static bool blob_used(struct store *s, const char *digest)
 {
+	if (map_get(&s->pinned, digest))
+		return true;
 	map_for_each(entry, &s->names) {
 		struct name *n = entry->value;
 
@@ -183,8 +193,26 @@ void store_blob_drop(struct store *s, const char *digest)
 		log_error("remove blob %s: %s", digest, strerror(errno));
 		return;
 	}
-	s->usage.bytes -= (uint64_t)st.st_blocks * 512;
-	s->usage.inodes--;
+	usage_take(s, (uint64_t)st.st_blocks * 512, 1);
+}
+
+void store_blob_pin(struct store *s, const char *digest)
+{
+	uintptr_t count = (uintptr_t)map_get(&s->pinned, digest);
+
+	map_set(&s->pinned, digest, (void *)(count + 1));
+}
+
+void store_blob_unpin(struct store *s, const char *digest)
+{
+	uintptr_t count = (uintptr_t)map_get(&s->pinned, digest);
+
+	if (count > 1) {
+		map_set(&s->pinned, digest, (void *)(count - 1));
+		return;
+	}
+	map_remove(&s->pinned, digest);
+	store_blob_drop(s, digest);
 }
 
 void store_image_drop(struct store *s, struct image *image)
@@ -267,8 +295,6 @@ void store_sweep(struct store *s)
 		if (l->users == 0 && !l->busy)
 			store_layer_drop(s, l);
 	}
-	/* a pull's blobs lie there before its name does */
-	if (list_empty(&s->pulls))
-		sweep_blobs(s);
+	sweep_blobs(s);
 	store_empty_trash(s, NULL, NULL);
 }

@@ -49,7 +49,9 @@ struct store {
 	struct list removed; /* nameless images that are held */
 	struct map layers; /* hex: struct layer */
 	struct map names; /* canonical text: struct name */
-	struct list pulls; /* struct pull, told when a busy layer is not busy any more */
+	struct map pinned; /* digests of blobs that pulls need, counted */
+	struct list pulls; /* struct pull, told when something they may wait for is over */
+	bool publishing; /* one pull at a time writes names */
 	struct store_usage usage;
 	char run[ID_LEN + 1]; /* sets what this process stages and discards apart */
 	uint64_t serial;
@@ -94,7 +96,9 @@ void store_trash_retry(void *arg);
 /* A layer loses a user; the last one takes it away. */
 void store_layer_drop(struct store *s, struct layer *l);
 void store_image_free(struct image *image);
-/* Removes a blob that no name and no held image needs. */
+/* Removes a blob that no name, no held image and no pull needs. */
 void store_blob_drop(struct store *s, const char *digest);
+void store_blob_pin(struct store *s, const char *digest);
+void store_blob_unpin(struct store *s, const char *digest);
 /* An image that lost its names: gone, or kept for its holds. */
 void store_image_drop(struct store *s, struct image *image);

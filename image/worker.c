@@ -8,6 +8,7 @@
 
 #include "image/report.h"
 #include "lib/fd.h"
+#include "lib/mem.h"
 
 void worker_done(struct worker *w)
 {
@@ -93,8 +94,13 @@ static int take_line(struct worker *w, const char *line, size_t len, struct err 
 		w->last = root;
 		root = NULL;
 	} else if (failure && w->failure == PULL_OK) {
-		auto_free char *shown = str_escape(message, strlen(message), 240);
+		auto_free char *shown = mem_strdup(message);
 
+		/* it was escaped there, but the one who wrote it is not trusted to */
+		for (char *p = shown; *p; p++) {
+			if (*p < ' ' || *p > '~')
+				*p = '?';
+		}
 		w->failure = failure_from(failure);
 		if (w->failure == PULL_OK)
 			w->failure = PULL_FAILED;

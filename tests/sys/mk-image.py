@@ -55,7 +55,7 @@ def layers():
     l = Layer()
     l.d("./", 0o755)
     l.d("./etc/"); l.f("etc/passwd", b"root:x:0:0::/:/bin/sh\n"); l.f("etc/shadow", b"", 0o640, gid=42)
-    l.d("bin"); l.f("bin/su", os.urandom(5000) if big else b"su" * 3000, 0o4755); l.f("bin/wall", b"w", 0o2755, gid=5)
+    l.d("bin"); l.f("bin/su", b"su" * 3000, 0o4755); l.f("bin/wall", b"w", 0o2755, gid=5)
     l.h("bin/su2", "bin/su"); l.h("./bin/su3", "./bin/su2")
     l.f("bin/ping", b"ping", 0o755, xattrs={"security.capability": b"\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00".decode("latin1"), "user.note": "hello"})
     l.s("lib", "usr/lib"); l.d("usr"); l.d("usr/lib"); l.f("usr/lib/libx.so", b"lib" * 100)
@@ -106,7 +106,7 @@ for raw in layers():
     descs.append(dict(blob(data), mediaType=OCI + "layer.v1.tar" + suffix))
 config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs},
           "config": {"Env": ["PATH=/bin", "A=b c"], "Cmd": ["sh"], "User": "1000:1001", "WorkingDir": "/home/u",
-                     "Labels": {"l": "v"}, "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "StopSignal": "SIGQUIT"}}
+                     "Labels": {"pack": pack}, "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "StopSignal": "SIGQUIT"}}
 c = dict(blob(json.dumps(config).encode()), mediaType=OCI + "config.v1+json")
 m = dict(blob(json.dumps({"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": c, "layers": descs}).encode()),
          mediaType=OCI + "manifest.v1+json", annotations={"org.opencontainers.image.ref.name": tag})

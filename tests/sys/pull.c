@@ -13,7 +13,7 @@
 
 #include "image/pull.h"
 #include "image/report.h"
-#include "image/store.h"
+#include "image/store_state.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
@@ -72,7 +72,7 @@ static void on_pulled(void *arg, const struct pull_result *r)
 	if (r->failure == PULL_OK) {
 		printf("ok %s\n", r->id);
 	} else {
-		printf("%s: %s\n", failure_name(r->failure), err_text(&r->err));
+		printf("%s: %s\n", failure_name(r->failure), r->err.msg);
 		d->failed = 1;
 	}
 	fflush(stdout);
@@ -294,6 +294,11 @@ static int driver_run(struct driver *d, int argc, char **argv, struct err *e)
 	d->setup.store = d->store;
 	d->setup.mirrors = d->mirrors;
 	r = verb_run(verbs, sizeof(verbs) / sizeof(verbs[0]), d, argc - at, argv + at, e);
+	/* a cancelled pull ends behind its caller's back */
+	while (!list_empty(&d->store->pulls)) {
+		if (ev_round(&d->ev, -1, e) < 0)
+			return -e->code;
+	}
 	settle(d);
 	if (ev_run(&d->ev, &(struct err){ 0 }) < 0)
 		return -EIO;
