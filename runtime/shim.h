@@ -46,6 +46,7 @@ struct shim {
 	unsigned int client_count, ctr_count, connect_count;
 	uint64_t last_client; /* serial number */
 	struct msg *msg; /* a page or two of it are used */
+	int oom_score_adj; /* of who started us: ours is not for containers */
 	struct list shutdowns; /* who waits for the end of all */
 	bool closing; /* by a request: nothing new is made */
 	bool leaving; /* by a signal: ends with the last container */
@@ -109,6 +110,7 @@ struct shim_ctr {
 	int bundle;
 	struct container c;
 	enum shim_ctr_state state;
+	int oom_score_adj; /* for its execs too */
 	int64_t created_at, started_at; /* ns */
 	struct ev_source child;
 	struct shim_exit exit;

@@ -372,6 +372,11 @@ static int ctr_create(struct shim_ctr *ctr, const struct shim_request *r, int ro
 		return -e->code;
 	if (spec.process.terminal != r->terminal)
 		return err_set(e, EINVAL, "config.json and the request differ: process.terminal");
+	if (!spec.process.has_oom_score_adj) {
+		spec.process.has_oom_score_adj = true;
+		spec.process.oom_score_adj = ctr->shim->oom_score_adj;
+	}
+	ctr->oom_score_adj = spec.process.oom_score_adj;
 	if (shim_io_open(&ctr->io, &ctr->shim->pump, &io, e) < 0)
 		return -e->code;
 	result = ctr_engine_create(ctr, r, &spec, rootfs, e);

@@ -307,6 +307,10 @@ static int exec_start(struct shim_ctr *ctr, struct shim_call *call, int fds[3], 
 		return -e->code;
 	if (process.terminal && (!r->output || r->error_output))
 		return err_set(e, EINVAL, "a terminal has a stdout and no stderr");
+	if (!process.has_oom_score_adj) {
+		process.has_oom_score_adj = true;
+		process.oom_score_adj = ctr->oom_score_adj;
+	}
 	x = exec_new(ctr, r->exec);
 	if (exec_engine(x, &process, fds, e) < 0) {
 		if (x->pidfd >= 0) {

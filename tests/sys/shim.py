@@ -529,6 +529,21 @@ def a_rootfs_may_come_as_a_descriptor():
 
 
 @case
+def containers_and_execs_have_their_own_oom_score():
+    p = pod()
+    with open("/proc/self/oom_score_adj") as f:
+        ours = f.read().encode()
+    plain = Container(p, "/bin/sleep", "1000")
+    equal(plain.exec("/bin/cat", "/proc/self/oom_score_adj")[1], ours)
+    high = Container(p, "/bin/sleep", "1000", process_more={"oomScoreAdj": 987})
+    for got in (high.exec("/bin/cat", "/proc/1/oom_score_adj")[1],
+                high.exec("/bin/cat", "/proc/self/oom_score_adj")[1]):
+        equal(got, b"987\n")
+    equal(high.exec("/bin/cat", "/proc/self/oom_score_adj", oomScoreAdj=988)[1], b"988\n")
+    p.shutdown()
+
+
+@case
 def limits_can_be_changed():
     p = pod()
     c = Container(p, "/bin/sleep", "1000")
