@@ -22,21 +22,17 @@
 #include "lib/msg.h"
 #include "lib/path.h"
 #include "lib/proto.h"
-#include "lib/record.h"
 #include "lib/spawn.h"
 #include "lib/str.h"
 #include "net/cidr.h"
 #include "net/lease.h"
 #include "net/podnet.h"
+#include "net/podrange.h"
 
 #define DEADLINE_MS 15000
 #define TRIES_MAX 3
 #define RETRY_MIN_MS 100 /* between two workers, or two tries to configure one */
 #define RETRY_MAX_MS 5000
-#define STATE_FILE "network"
-#define STATE_KIND "network"
-
-static const char *const default_cidrs[] = { "10.88.0.0/24", "fd00:10:88::/64" };
 
 enum network_request {
 	REQUEST_NONE,
@@ -65,8 +61,7 @@ struct network {
 	uint64_t deadline_ms;
 	int pods; /* folder of pods */
 	char *pods_dir, *state_dir; /* owned */
-	char **cidrs; /* owned, NULL at the end */
-	bool cidrs_fixed; /* by the node's configuration */
+	struct podrange range;
 	bool masquerade;
 	char **direct; /* owned, NULL at the end */
 	char *sync_body; /* owned; NULL: done */
@@ -100,15 +95,6 @@ static void texts_add(char ***texts, const char *text)
 	*texts = mem_realloc(*texts, (n + 2) * sizeof(**texts));
 	(*texts)[n] = mem_strdup(text);
 	(*texts)[n + 1] = NULL;
-}
-
-static bool texts_equal(char **a, char **b)
-{
-	size_t n = 0;
-
-	while (a[n] && b[n] && str_eq(a[n], b[n]))
-		n++;
-	return a[n] == b[n];
 }
 
 /* --- jobs ----------------------------------------------------------------- */
@@ -321,7 +307,13 @@ static char *network_config_body(const struct network *net)
 	auto_json_out o = { 0 };
 
 	json_out_object(&o, NULL);
-	put_texts(&o, "pod_cidrs", net->cidrs);
+	json_out_array(&o, "pod_cidrs");
+	for (size_t i = 0; i < net->range.count; i++) {
+		char text[CIDR_TEXT_MAX];
+
+		json_out_text(&o, NULL, cidr_text(&net->range.ranges[i], text));
+	}
+	json_out_end(&o);
 	json_out_bool(&o, "masquerade", net->masquerade);
 	put_texts(&o, "no_masquerade", net->direct);
 	json_out_end(&o);
@@ -456,76 +448,10 @@ static void network_on_socket(void *arg, uint32_t events)
 
 /* --- settings ------------------------------------------------------------- */
 
-/* A range a family, strictly read. */
-static int network_check_cidrs(char **cidrs, struct err *e)
-{
-	bool seen4 = false, seen6 = false;
-
-	for (char **t = cidrs; t && *t; t++) {
-		struct cidr c;
-		bool *seen = &seen4;
-
-		if (cidr_parse(*t, &c, e) < 0)
-			return err_wrap(e, "pod range");
-		if (c.ip.family == AF_INET6)
-			seen = &seen6;
-		if (*seen)
-			return err_set(e, EINVAL, "pod range %.64s: a second one of its family",
-				       *t);
-		*seen = true;
-	}
-	return 0;
-}
-
-static void network_read_state(struct network *net)
-{
-	auto_fd int dir = open(net->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_record r = { 0 };
-	const struct json *list = NULL;
-	char **cidrs = NULL;
-	struct err e = { 0 };
-
-	if (dir < 0 || record_read(dir, STATE_FILE, STATE_KIND, &r, &e) < 0)
-		return;
-	if (json_get_array(r.data, "pod_cidrs", &list, &e) == 1) {
-		json_each(item, list)
-			texts_add(&cidrs, item->type == JSON_STRING ? item->text : "");
-	}
-	if (cidrs && network_check_cidrs(cidrs, &e) == 0) {
-		net->cidrs = cidrs;
-		return;
-	}
-	texts_free(cidrs);
-}
-
-static int network_write_state(const struct network *net, struct err *e)
-{
-	auto_fd int dir = -1;
-	auto_json_out o = { 0 };
-	auto_free char *text = NULL;
-
-	if (path_mkdirs(net->state_dir, 0755, e) < 0)
-		return -e->code;
-	dir = open(net->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_set(e, errno, "open %s", net->state_dir);
-	json_out_object(&o, NULL);
-	put_texts(&o, "pod_cidrs", net->cidrs);
-	json_out_end(&o);
-	text = json_out_take(&o);
-	/* kubelet says it again after its own restart: not worth an fsync on the loop */
-	return record_write(dir, STATE_FILE, STATE_KIND, 1, text, PATH_FAST, e);
-}
-
 static int network_read_conf(struct network *net, const struct conf *conf, struct err *e)
 {
 	const char *text;
 
-	for (size_t i = 0; (text = conf_nth(conf, "net.pod_cidrs", i)); i++)
-		texts_add(&net->cidrs, text);
-	net->cidrs_fixed = net->cidrs != NULL;
-	if (network_check_cidrs(net->cidrs, e) < 0)
-		return err_wrap(e, "net.pod_cidrs");
 	for (size_t i = 0; (text = conf_nth(conf, "net.no_masquerade", i)); i++) {
 		struct cidr c;
 
@@ -533,40 +459,27 @@ static int network_read_conf(struct network *net, const struct conf *conf, struc
 			return err_wrap(e, "net.no_masquerade");
 		texts_add(&net->direct, text);
 	}
-	if (!net->cidrs)
-		network_read_state(net);
-	for (size_t i = 0; !net->cidrs_fixed && i < 2 && (i > 0 || !net->cidrs); i++)
-		texts_add(&net->cidrs, default_cidrs[i]);
+	if (podrange_load(conf, net->state_dir, &net->range, e) < 0)
+		return -e->code;
 	return conf_bool(conf, "net.masquerade", true, &net->masquerade, e);
 }
 
 int network_set_pod_cidr(struct network *net, const char *cidrs, struct err *e)
 {
-	auto_free char *copy = mem_strdup(cidrs);
-	char *rest = copy, *field;
-	char **texts = NULL;
+	struct podrange range;
 
-	while ((field = str_field(&rest, ","))) {
-		if (*field)
-			texts_add(&texts, field);
-	}
-	if (!texts)
-		return 0;
-	if (network_check_cidrs(texts, e) < 0) {
-		texts_free(texts);
+	if (podrange_parse(cidrs, &range, e) < 0)
 		return -e->code;
-	}
-	if (net->cidrs_fixed || texts_equal(texts, net->cidrs)) {
-		if (!texts_equal(texts, net->cidrs))
-			log_info("pod range %s is not used: net.pod_cidrs is set", cidrs);
-		texts_free(texts);
+	if (range.count == 0 || podrange_equal(&range, &net->range))
+		return 0;
+	if (net->range.fixed) {
+		log_info("pod range %s is not used: net.pod_cidrs is set", cidrs);
 		return 0;
 	}
-	texts_free(net->cidrs);
-	net->cidrs = texts;
+	net->range = range;
 	net->config_due = true;
 	network_next(net);
-	return network_write_state(net, e);
+	return podrange_save(&range, net->state_dir, e);
 }
 
 /* --- the calls ------------------------------------------------------------ */
@@ -594,7 +507,7 @@ int network_start(struct ev *ev, const struct network_options *o, const char *co
 	net->cgroup = o->cgroup;
 	net->deadline_ms = o->deadline_ms ?: DEADLINE_MS;
 	net->pods_dir = mem_strdup(o->pods_dir ?: PODNET_DIR);
-	net->state_dir = mem_strdup(o->state_dir ?: "/var/lib/berth");
+	net->state_dir = mem_strdup(o->state_dir ?: PODRANGE_STATE);
 	net->retry_ms = RETRY_MIN_MS;
 	net->pidfd = net->sock = net->pods = -1;
 	list_init(&net->jobs);
@@ -641,7 +554,6 @@ void network_free(struct network *net)
 	fd_close(&net->pidfd);
 	fd_close(&net->sock);
 	fd_close(&net->pods);
-	texts_free(net->cidrs);
 	texts_free(net->direct);
 	free(net->sync_body);
 	free(net->pods_dir);
