@@ -278,7 +278,7 @@ void dhcp4_client_receive(struct dhcp4_client *c, uint64_t now_ms, const uint8_t
 }
 
 void dhcp4_client_start(struct dhcp4_client *c, uint64_t now_ms, const struct dhcp4_lease *last,
-			uint64_t last_end_ms)
+			uint64_t last_end_ms, bool held)
 {
 	c->began_ms = now_ms;
 	c->end_ms = last ? last_end_ms : 0;
@@ -288,6 +288,7 @@ void dhcp4_client_start(struct dhcp4_client *c, uint64_t now_ms, const struct dh
 		return;
 	}
 	c->lease = *last;
+	c->held = held;
 	client_request(c, now_ms, DHCP4_REBOOTING);
 }
 

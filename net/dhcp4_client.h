@@ -65,9 +65,10 @@ void dhcp4_client_init(struct dhcp4_client *c);
 /*
  * Begins. last: a lease of an earlier run, whose address is asked for again;
  * it ends at last_end_ms (in the past or UINT64_MAX are fine). NULL: none.
+ * held: its address is still set, lost() is told when it must go.
  */
 void dhcp4_client_start(struct dhcp4_client *c, uint64_t now_ms, const struct dhcp4_lease *last,
-			uint64_t last_end_ms);
+			uint64_t last_end_ms, bool held);
 /* Nothing more is sent; the lease is kept by the caller or not. */
 void dhcp4_client_stop(struct dhcp4_client *c);
 

@@ -124,7 +124,7 @@ static uint64_t wait_timer(struct world *w)
 
 static void bind_it(struct world *w)
 {
-	dhcp4_client_start(&w->c, w->now_ms, NULL, 0);
+	dhcp4_client_start(&w->c, w->now_ms, NULL, 0, false);
 	assert_int_equal(w->type, DHCP4_DISCOVER);
 	answer(w, DHCP4_OFFER);
 	assert_int_equal(w->type, DHCP4_REQUEST);
@@ -155,7 +155,7 @@ static void discovery_backs_off(void **state)
 
 	(void)state;
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, NULL, 0);
+	dhcp4_client_start(&w.c, w.now_ms, NULL, 0, false);
 	xid = w.xid;
 	for (size_t i = 0; i < 7; i++) {
 		uint64_t waited;
@@ -176,7 +176,7 @@ static void a_silent_server_after_its_offer_is_left(void **state)
 
 	(void)state;
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, NULL, 0);
+	dhcp4_client_start(&w.c, w.now_ms, NULL, 0, false);
 	answer(&w, DHCP4_OFFER);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(w.type, DHCP4_REQUEST);
@@ -240,7 +240,7 @@ static void a_refusal_begins_anew_later_and_later(void **state)
 
 	(void)state;
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, NULL, 0);
+	dhcp4_client_start(&w.c, w.now_ms, NULL, 0, false);
 	for (size_t i = 0; i < 6; i++) {
 		answer(&w, DHCP4_OFFER);
 		answer(&w, DHCP4_NAK);
@@ -265,18 +265,23 @@ static void the_last_address_is_asked_for_again(void **state)
 	(void)state;
 	world_init(&w);
 	inet_pton(AF_INET, "192.0.2.77", &last.address);
-	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000);
+	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000, false);
 	assert_int_equal(w.type, DHCP4_REQUEST);
 	assert_true(w.has_address && !w.has_server && !w.has_ciaddr);
 	answer(&w, DHCP4_ACK);
 	assert_int_equal(w.c.state, DHCP4_BOUND);
 	/* refused: from the start */
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000);
+	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000, false);
 	answer(&w, DHCP4_NAK);
 	assert_int_equal(w.lost, 0);
 	wait_timer(&w);
 	assert_int_equal(w.type, DHCP4_DISCOVER);
+	/* and told, when the address was still set */
+	world_init(&w);
+	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000, true);
+	answer(&w, DHCP4_NAK);
+	assert_int_equal(w.lost, 1);
 }
 
 static void a_silent_server_does_not_take_a_lease_that_holds(void **state)
@@ -287,7 +292,7 @@ static void a_silent_server_does_not_take_a_lease_that_holds(void **state)
 	(void)state;
 	world_init(&w);
 	inet_pton(AF_INET, "192.0.2.77", &last.address);
-	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000);
+	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms + 1000000, false);
 	for (int i = 0; i < 3; i++)
 		wait_timer(&w);
 	assert_int_equal(w.bound, 1);
@@ -298,7 +303,7 @@ static void a_silent_server_does_not_take_a_lease_that_holds(void **state)
 	assert_int_equal(w.now_ms, 1000000 + 1000000);
 	/* one that is over is not used */
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms);
+	dhcp4_client_start(&w.c, w.now_ms, &last, w.now_ms, false);
 	for (int i = 0; i < 3; i++)
 		wait_timer(&w);
 	assert_int_equal(w.bound, 0);
@@ -311,7 +316,7 @@ static void answers_of_others_do_not_count(void **state)
 
 	(void)state;
 	world_init(&w);
-	dhcp4_client_start(&w.c, w.now_ms, NULL, 0);
+	dhcp4_client_start(&w.c, w.now_ms, NULL, 0, false);
 	w.xid++;
 	answer(&w, DHCP4_OFFER);
 	assert_int_equal(w.c.state, DHCP4_SELECTING);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The text of resolv.conf: what glibc and musl read of it, and no more. */
+#pragma once
+
+#include <stddef.h>
+
+#include "net/cidr.h"
+
+#define RESOLV_SERVERS_MAX 3 /* the C libraries ignore more */
+#define RESOLV_SEARCH_MAX 512 /* bytes */
+
+struct resolv {
+	struct ip servers[RESOLV_SERVERS_MAX];
+	size_t count;
+	char search[RESOLV_SEARCH_MAX]; /* domains, a blank between them */
+};
+
+/* What is there already, any-addresses, and what does not fit is left out. */
+void resolv_add_server(struct resolv *r, const struct ip *server);
+/* domains: separated by blanks. */
+void resolv_add_search(struct resolv *r, const char *domains);
+/* The caller frees it. */
+char *resolv_text(const struct resolv *r);
