@@ -94,7 +94,7 @@ int conf_u64(const struct conf *c, const char *key, uint64_t fallback, uint64_t 
 
 /* One boot word of ours, cut from the line. */
 struct conf_word {
-	char *key, *value;
+	const char *key, *value;
 };
 
 /* Quotes protect blanks and may stand anywhere in a word; there are no escapes (kernel's rule). */
@@ -119,29 +119,53 @@ static char *conf_next_word(char **line)
 	return word;
 }
 
+/* Words that everybody knows, besides ours; value NULL: what stands behind the word. */
+static const struct {
+	const char *word, *key, *value;
+} conf_known[] = {
+	{ "berth.shell", "boot.shell", "yes" },
+	{ "ip=", "net.ip", NULL },
+	{ "nameserver=", "net.nameserver", NULL },
+};
+
+static bool conf_know(const char *word, struct conf_word *ret)
+{
+	for (size_t i = 0; i < sizeof(conf_known) / sizeof(conf_known[0]); i++) {
+		size_t len = strlen(conf_known[i].word);
+
+		if (conf_known[i].value ? !str_eq(word, conf_known[i].word)
+					: !str_starts(word, conf_known[i].word))
+			continue;
+		*ret = (struct conf_word){ conf_known[i].key, conf_known[i].value ?: word + len };
+		return true;
+	}
+	return false;
+}
+
 static int conf_split(char *line, struct conf_word *words, size_t *ret_count, struct err *e)
 {
-	static char boot_shell[] = "boot.shell", yes[] = "yes";
 	size_t n = 0;
 	char *word;
 
 	while ((word = conf_next_word(&line))) {
-		char *value = strchr(word, '=');
+		struct conf_word known;
+		char *value;
 
-		if (!str_starts(word, "berth."))
-			continue;
+		if (!conf_know(word, &known)) {
+			if (!str_starts(word, "berth."))
+				continue;
+			value = strchr(word, '=');
+			if (!value)
+				return err_set(e, EINVAL, "boot line: %.64s has no value", word);
+			*value++ = '\0';
+			known = (struct conf_word){ word + strlen("berth."), value };
+			if (!strchr(known.key, '.'))
+				return err_set(e, EINVAL, "boot line: %.64s: no part.key",
+					       known.key);
+		}
 		if (n == CONF_WORDS_MAX)
 			return err_set(e, E2BIG, "boot line: more than %d words", CONF_WORDS_MAX);
-		if (str_eq(word, "berth.shell")) {
-			words[n++] = (struct conf_word){ boot_shell, yes };
-			continue;
-		}
-		if (!value)
-			return err_set(e, EINVAL, "boot line: %.64s has no value", word);
-		*value++ = '\0';
-		words[n++] = (struct conf_word){ word + strlen("berth."), value };
-		if (!strchr(words[n - 1].key, '.'))
-			return err_set(e, EINVAL, "boot line: %.64s: no part.key", word);
+		words[n++] = known;
 	}
 	*ret_count = n;
 	return 0;

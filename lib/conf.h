@@ -40,6 +40,7 @@ int conf_u64(const struct conf *c, const char *key, uint64_t fallback, uint64_t 
 
 /*
  * Writes c with the words of a boot line over it as JSON; the caller frees it. A key repeated on
- * the line becomes a list; a bare word berth.shell is boot.shell=yes.
+ * the line becomes a list; a bare word berth.shell is boot.shell=yes, and the
+ * words ip= and nameserver=, which other systems know too, are net.ip and net.nameserver.
  */
 int conf_merge(const struct conf *c, const char *boot_line, char **ret_json, struct err *e);

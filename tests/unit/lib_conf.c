@@ -24,7 +24,8 @@ static void the_boot_line_wins_and_repeats_become_lists(void **state)
 	(void)state;
 	load("{\"net.ip\":\"old\",\"node.hostname\":\"keep\"}", &file);
 	assert_int_equal(conf_merge(&file,
-				    "quiet berth.net.ip=a root=x berth.net.ip=\"b c\" berth.shell "
+				    "quiet berth.net.ip=a root=x ip=\"b c\" berth.shell "
+				    "nameserver=d "
 				    "\"berth.image.mirrors=docker.io=http://10.0.2.2:5000\"\n",
 				    &json, &e),
 			 0);
@@ -33,6 +34,7 @@ static void the_boot_line_wins_and_repeats_become_lists(void **state)
 	assert_string_equal(conf_nth(&merged, "net.ip", 0), "a");
 	assert_string_equal(conf_nth(&merged, "net.ip", 1), "b c");
 	assert_null(conf_nth(&merged, "net.ip", 2));
+	assert_string_equal(conf_text(&merged, "net.nameserver", ""), "d");
 	assert_string_equal(conf_text(&merged, "image.mirrors", ""),
 			    "docker.io=http://10.0.2.2:5000");
 	assert_int_equal(conf_bool(&merged, "boot.shell", false, &shell, &e), 0);
