@@ -2,6 +2,7 @@
 /* The CRI daemon: start, loop, and the recovery that starting is. */
 #include "cri/crid.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,6 +193,41 @@ static int start_folders(void *ctx, struct err *e)
 	return 0;
 }
 
+static void cgroup_end(int root, const char *name)
+{
+	struct err e = { 0 };
+	int fd;
+
+	if (cgroup_open(root, name, &fd, &e) < 0)
+		return;
+	if (cgroup_kill(fd, &e) == 0)
+		cgroup_wait_empty(fd, 1000, &e);
+	close(fd);
+}
+
+/*
+ * A cgroup that was killed once kills who is born into it (6.14), and PID 1
+ * kills all of a service at its end: what is left of the last life is made anew.
+ */
+static void remove_old_cgroups(int service)
+{
+	int fd = openat(service, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		struct err e = { 0 };
+
+		if (d->d_type != DT_DIR || d->d_name[0] == '.' || str_eq(d->d_name, "main"))
+			continue;
+		cgroup_end(service, d->d_name);
+		if (cgroup_remove(service, d->d_name, &e) < 0)
+			log_warn("%s", err_text(&e));
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int start_cgroups(void *ctx, struct err *e)
 {
 	struct crid *crid = ctx;
@@ -199,8 +235,10 @@ static int start_cgroups(void *ctx, struct err *e)
 
 	if (cgroup_open_root(CRID_CGROUP_ROOT, &crid->cgroup, e) < 0 ||
 	    cgroup_create(crid->cgroup, "berth/shims", 0, &crid->cgroup_shims, NULL, e) < 0 ||
-	    cgroup_create(crid->cgroup, "berth/crid", 0, &crid->cgroup_crid, NULL, e) < 0 ||
-	    cgroup_create(crid->cgroup, "berth/crid/jobs", 0, &crid->cgroup_jobs, NULL, e) < 0 ||
+	    cgroup_create(crid->cgroup, "berth/crid", 0, &crid->cgroup_crid, NULL, e) < 0)
+		return -e->code;
+	remove_old_cgroups(crid->cgroup_crid);
+	if (cgroup_create(crid->cgroup, "berth/crid/jobs", 0, &crid->cgroup_jobs, NULL, e) < 0 ||
 	    cgroup_create(crid->cgroup, "berth/crid/net", 0, &crid->cgroup_net, NULL, e) < 0)
 		return -e->code;
 	if (!str_eq(rule, "error") && !str_eq(rule, "warn"))

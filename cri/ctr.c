@@ -368,6 +368,28 @@ static int load(struct crid *crid, const char *name, struct err *e)
 	return 0;
 }
 
+static int compare_age(const void *a, const void *b)
+{
+	const struct ctr *x = *(const struct ctr *const *)a;
+	const struct ctr *y = *(const struct ctr *const *)b;
+
+	return x->created_at < y->created_at ? -1 : x->created_at > y->created_at;
+}
+
+/* Lists are in the order of making, as before the restart. */
+static void sort(struct map *map)
+{
+	size_t n = 0;
+	auto_free struct ctr **all = mem_array(map->count + 1, sizeof(*all));
+
+	map_for_each(entry, map)
+		all[n++] = entry->value;
+	qsort(all, n, sizeof(*all), compare_age);
+	map_done(map);
+	for (size_t i = 0; i < n; i++)
+		map_set(map, all[i]->id, all[i]);
+}
+
 void ctr_load_all(struct crid *crid)
 {
 	int fd = openat(crid->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -387,6 +409,7 @@ void ctr_load_all(struct crid *crid)
 	}
 	if (dir)
 		closedir(dir);
+	sort(&crid->ctrs);
 }
 
 /* What was half made or half removed goes; the rest is its pod's matter. */

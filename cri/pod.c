@@ -301,6 +301,28 @@ static int load(struct crid *crid, const char *name, struct err *e)
 	return 0;
 }
 
+static int compare_age(const void *a, const void *b)
+{
+	const struct pod *x = *(const struct pod *const *)a;
+	const struct pod *y = *(const struct pod *const *)b;
+
+	return x->created_at < y->created_at ? -1 : x->created_at > y->created_at;
+}
+
+/* Lists are in the order of making, as before the restart. */
+static void sort(struct map *map)
+{
+	size_t n = 0;
+	auto_free struct pod **all = mem_array(map->count + 1, sizeof(*all));
+
+	map_for_each(entry, map)
+		all[n++] = entry->value;
+	qsort(all, n, sizeof(*all), compare_age);
+	map_done(map);
+	for (size_t i = 0; i < n; i++)
+		map_set(map, all[i]->id, all[i]);
+}
+
 /* A record that cannot be read is moved aside: the pod it was about is swept like any leftover. */
 void pod_load_all(struct crid *crid)
 {
@@ -321,4 +343,5 @@ void pod_load_all(struct crid *crid)
 	}
 	if (dir)
 		closedir(dir);
+	sort(&crid->pods);
 }

@@ -108,6 +108,7 @@ void pod_next(struct pod *pod);
  * the release of its network. */
 int pod_kill(struct pod *pod);
 int pod_detach_network(struct pod *pod, struct err *e);
+void pod_remove_cgroups(struct pod *pod);
 void pod_unmount_shm(const struct pod *pod);
 /* It left nothing behind: its callers are told and it goes. */
 void pod_gone(struct pod *pod);

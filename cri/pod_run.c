@@ -179,7 +179,7 @@ static int undo_cgroups(void *ctx, struct err *e)
 	struct pod *pod = ctx;
 	struct crid *crid = pod->crid;
 
-	cgroup_remove_made(crid->cgroup, pod->cgroup_parent, pod->cgroup_made);
+	pod_remove_cgroups(pod);
 	return cgroup_remove(crid->cgroup_shims, pod->id, e);
 }
 

@@ -127,6 +127,15 @@ static int stop_kill(void *ctx, struct err *e)
 	return pod_kill(pod);
 }
 
+void pod_remove_cgroups(struct pod *pod)
+{
+	/* below our own parent, which goes with its last pod, whoever made it */
+	if (str_starts(pod->cgroup_parent, pod->crid->cgroup_parent))
+		pod->cgroup_made = 2;
+	cgroup_remove_made(pod->crid->cgroup, pod->cgroup_parent, pod->cgroup_made);
+	pod->cgroup_made = 0;
+}
+
 static int stop_containers(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
@@ -135,8 +144,7 @@ static int stop_containers(void *ctx, struct err *e)
 	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
 		if (ctr->state == CTR_CREATED || ctr->state == CTR_RUNNING)
 			ctr_ended_unseen(ctr, pod->error ?: "the pod was stopped");
-	cgroup_remove_made(pod->crid->cgroup, pod->cgroup_parent, pod->cgroup_made);
-	pod->cgroup_made = 0;
+	pod_remove_cgroups(pod);
 	return 0;
 }
 

@@ -161,6 +161,7 @@ struct shim_exec {
 	struct shim_copy in, out;
 	bool ended; /* only its output is waited for */
 	bool timed_out;
+	bool killed; /* its cgroup was, and is of no use any more */
 	struct shim_exit exit;
 	uint64_t flushed; /* bytes of output when the timer was set */
 };

@@ -49,7 +49,10 @@ static void slot_name(char name[static 16], int slot)
 	snprintf(name, 16, "exec-%d", slot);
 }
 
-/* Whether processes that an ended exec left behind are gone. */
+/*
+ * Whether processes that an ended exec left behind are gone. The folder goes
+ * too: a cgroup that was killed once kills who is born into it (6.14).
+ */
 static bool slot_is_clean(struct shim_ctr *ctr, int slot)
 {
 	struct err e = { 0 };
@@ -60,7 +63,8 @@ static bool slot_is_clean(struct shim_ctr *ctr, int slot)
 	slot_name(name, slot);
 	if (cgroup_open(ctr->c.cgroup, name, &dir, &e) < 0)
 		return e.code == ENOENT;
-	return cgroup_populated(dir, &populated, &e) == 0 && !populated;
+	return cgroup_populated(dir, &populated, &e) == 0 && !populated &&
+	       cgroup_remove(ctr->c.cgroup, name, &e) == 0;
 }
 
 /* The lowest one; there are more than a container may have sessions, unless many left processes. */
@@ -104,7 +108,7 @@ static void exec_free(struct shim_exec *x)
 
 	if (x->slot >= 0) {
 		cgroup_populated(x->cgroup, &populated, &e);
-		slot_give(x->ctr, x->slot, populated);
+		slot_give(x->ctr, x->slot, populated || x->killed);
 	}
 	ev_remove(&x->child);
 	ev_remove(&x->timer);
@@ -162,6 +166,7 @@ static void exec_kill_all(struct shim_exec *x)
 {
 	struct err e = { 0 };
 
+	x->killed = true;
 	if (x->cgroup >= 0 && cgroup_kill(x->cgroup, &e) == 0)
 		return;
 	kill(-x->pid, SIGKILL);

@@ -18,6 +18,7 @@ set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$TOP/build/gcc}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/berth-test.XXXXXX")
+chmod 711 "$WORK" # a node's helpers run as users of their own
 tap_n=0
 tap_failed=0
 tap_cleanup=()

@@ -57,9 +57,9 @@ export function loadApi(file = join(here, '../../cri/api/api.json')) {
 }
 
 /** Clients for every service of the API; method(name) finds the right one. */
-export function connect(socket, api = loadApi()) {
+export function connect(socket, api = loadApi(), more = {}) {
   const defs = loader.fromJSON(toProtobufJs(api),
-    { keepCase: true, longs: String, enums: String, defaults: false, bytes: Buffer });
+    { keepCase: true, longs: String, enums: String, defaults: false, bytes: Buffer, ...more });
   let pkg = grpc.loadPackageDefinition(defs);
   for (const part of api.package.split('.')) pkg = pkg[part];
   const target = socket.includes(':') ? socket : `unix://${socket}`;

@@ -9,7 +9,7 @@ import { readFileSync, existsSync, renameSync, writeFileSync, mkdirSync } from '
 import { connect } from '../peers/cri-call.mjs';
 
 const [socket, image, logs, cgparent, part, ...args] = process.argv.slice(2);
-const cri = connect(socket);
+const cri = connect(socket, undefined, { defaults: true });
 
 function say(good, name, detail = '') {
   console.log([good ? 'pass' : 'fail', name, String(detail).replace(/[\t\n]/g, ' ')].join('\t'));
@@ -27,7 +27,7 @@ async function until(what, seconds = 10) {
 }
 
 const podConfig = (name, more = {}) => ({
-  metadata: { name, namespace: 'test', uid: `uid-${name}`, attempt: 0 },
+  metadata: { name, uid: `uid-${name}`, namespace: 'test', attempt: 0 },
   log_directory: `${logs}/${name}`,
   labels: { app: name, all: 'yes' },
   annotations: { note: `about ${name}` },
@@ -227,6 +227,7 @@ const parts = {
     const created = (await call('CreateContainer', { pod_sandbox_id: pod, config: ctrConfig('created', ['true']) })).container_id;
     await call('ExecSync', { container_id: steady, cmd: ['true'] });
     writeFileSync(`${logs}/before.json`, JSON.stringify({ pod, steady, brief, created, lists: await snapshot() }));
+    say(true, 'a pod with three containers waits for the restart');
   },
   async after() {
     const { pod, steady, brief, created, lists } = JSON.parse(readFileSync(`${logs}/before.json`));

@@ -10,10 +10,10 @@
 cri_node_up
 drive cri.mjs runtime
 drive cri.mjs images
-node_is_clean "before any pod" > "$WORK/clean"
+node_state > "$WORK/clean"
 for part in life ends lists retries; do
 	drive cri.mjs "$part"
-	is "$part: nothing is left" "$(node_is_clean)" "$(cat "$WORK/clean")"
+	is_clean "$part: nothing is left"
 done
 
 drive cri.mjs before
@@ -22,7 +22,7 @@ mkdir -p "$LOGS/gate" && : > "$LOGS/gate/open"
 ok "crid comes back after SIGKILL" "$NODE" up "$dir"
 . "$dir/env"
 drive cri.mjs after
-is "restart: nothing is left" "$(node_is_clean)" "$(cat "$WORK/clean")"
+is_clean "restart: nothing is left"
 
 drive cri.mjs shimdeath &
 driver=$!
@@ -31,7 +31,7 @@ wait_for 20 test -s "$LOGS/shim.pid"
 : > "$LOGS/shim.killed"
 wait "$driver"
 tap_count_from "$WORK/shimdeath.out"
-is "shim death: nothing is left" "$(node_is_clean)" "$(cat "$WORK/clean")"
+is_clean "shim death: nothing is left"
 
 "$NODE" down "$dir" > "$WORK/down.log" 2>&1
 is "the node goes down" "$?" 0

@@ -8,11 +8,11 @@
 
 cri_node_up --mirror "liar.test=http://127.0.0.1:5099"
 drive cri.mjs images
-node_is_clean > "$WORK/clean"
+node_state > "$WORK/clean"
 drive cri_errors.mjs bad
-is "bad requests: nothing is left" "$(node_is_clean)" "$(cat "$WORK/clean")"
+is_clean "bad requests: nothing is left"
 drive cri_errors.mjs registry 5099
-is "bad registries: nothing is left" "$(node_is_clean)" "$(cat "$WORK/clean")"
+is_clean "bad registries: nothing is left"
 "$NODE" down "$dir" > "$WORK/down.log" 2>&1
 is "the node goes down" "$?" 0
 done_testing

@@ -5,7 +5,8 @@
 #
 #	cri_node_up [ARGS of tests/node up...]   sets NODE, dir, LOGS, IMAGE, and what $dir/env says
 #	drive SCRIPT PART [ARGS...]              runs tests/sys/SCRIPT in the node and counts its lines
-#	node_is_clean                            what a node without pods has, as text to compare
+#	node_state                               what the node has, as text to compare
+#	is_clean NAME                            passes when that is what $WORK/clean says
 
 NODE=${NODE:-$TOP/tests/node}
 IMAGE=registry.k8s.io/e2e-test-images/busybox:1.29-2
@@ -65,15 +66,21 @@ tap_count_from()
 
 # Links, rules, mounts, cgroups, files and processes of the node, without what
 # lives its own life (its logs, the registry, times).
-node_is_clean()
+node_state()
 {
 	"$NODE" enter "$dir" bash -c '
-		echo "links:"; ls /sys/class/net
+		echo "links:"; ip -br link | cut -d" " -f1
 		echo "rules:"; nft list ruleset
 		echo "mounts:"; cut -d" " -f5- /proc/self/mountinfo | grep -c .
 		cut -d" " -f5- /proc/self/mountinfo | grep -E "berth/(pods|ctrs|active)"
 		echo "cgroups:"; find /sys/fs/cgroup -type d | grep -E "berth/(shims|crid)|pods" | sort
 		echo "files:"; find /run/berth/pods /run/berth/ctrs /var/lib/berth | sort
 		echo "processes:"; ps -eo args= | grep -E "^[^ ]*berth-(shim|pause|fetch|inflate|unpack)" | sort
-	' 2>&1 | grep -v "/trash/"
+	' 2>&1 | grep -v /active/trash
+}
+
+is_clean()
+{
+	node_state > "$WORK/now"
+	is "$1" "$(diff "$WORK/clean" "$WORK/now")" ""
 }
