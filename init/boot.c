@@ -171,6 +171,7 @@ static const struct boot_step boot_steps[] = {
 	{ { "controllers", boot_controllers, NULL }, INIT_NODE, false },
 	{ { "modules", machine_modules, NULL }, BOTH, false },
 	{ { "root partition", machine_find_root, NULL }, INIT_INITRAMFS, true },
+	{ { "root verity", machine_verify_root, NULL }, INIT_INITRAMFS, true },
 	{ { "root file system", machine_mount_root, NULL }, INIT_INITRAMFS, true },
 	{ { "switch root", machine_switch_root, NULL }, INIT_INITRAMFS, true },
 	{ { "state partition", machine_find_state, NULL }, INIT_MACHINE, true },

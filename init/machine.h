@@ -30,6 +30,7 @@ int machine_modules(void *ctx, struct err *e);
 
 /* initramfs: boot.root names the partition */
 int machine_find_root(void *ctx, struct err *e);
+int machine_verify_root(void *ctx, struct err *e); /* boot.verity: the root hash */
 int machine_mount_root(void *ctx, struct err *e);
 int machine_switch_root(void *ctx, struct err *e); /* returns only when it failed */
 

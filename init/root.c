@@ -13,6 +13,7 @@
 #include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
+#include "lib/verity.h"
 
 #define ROOT_LIMIT_MS 30000
 #define NEW_ROOT "/sysroot"
@@ -30,6 +31,23 @@ static int root_mount(const char *dev, const char *path, struct err *e)
 {
 	if (mount(dev, path, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
 		return err_set(e, errno, "mount %s on %s", dev, path);
+	return 0;
+}
+
+/* With boot.verity the root is what that hash says, or it is not mounted. */
+int machine_verify_root(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	const char *root_hash = conf_text(&in->conf, "boot.verity", NULL);
+	char tree[UEVENT_DEV_MAX], verified[VERITY_DEV_MAX];
+
+	if (!root_hash)
+		return 0;
+	if (uevent_partition(in, conf_text(&in->conf, "boot.hash", "berth-hash"), ROOT_LIMIT_MS,
+			     tree, e) < 0 ||
+	    verity_open("root", in->machine.root_dev, tree, root_hash, verified, e) < 0)
+		return -e->code;
+	snprintf(in->machine.root_dev, sizeof(in->machine.root_dev), "%s", verified);
 	return 0;
 }
 

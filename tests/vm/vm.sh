@@ -11,6 +11,7 @@
 #	    --memory MIB           (768)
 #	    --limit SECONDS        the machine ends at the latest then (600)
 #	    --kvm                  hardware virtualization; else emulation
+#	vm_free_port               prints a port for --forward
 #	vm_script FILE             runs FILE by a shell in the guest; its output
 #	                           and exit status come back
 #	vm_sh TEXT                 the same for a text
@@ -72,7 +73,8 @@ vm_start()
 	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
 		-smp 2 -m "$memory" -nodefaults -display none -no-reboot \
 		-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
-		-append "console=ttyS0 quiet berth.boot.extension=berth-peers$append" \
+		-append "console=ttyS0 quiet berth.boot.extension=berth-peers berth.boot.verity=$(
+		cat "$image/$kernel/roothash")$append" \
 		-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
 		-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
 		-netdev "$net" -device virtio-net-pci,netdev=net \
@@ -83,6 +85,17 @@ vm_start()
 		-serial chardev:con \
 		> "$VM_DIR/qemu.log" 2>&1 < /dev/null {VM_IN}>&- {VM_OUT}>&- &
 	VM_PID=$!
+}
+
+# a TCP port of the host's loopback that nobody listens on
+vm_free_port()
+{
+	local port
+	while true; do
+		port=$((20000 + RANDOM % 10000))
+		(exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
+	done
+	echo $port
 }
 
 vm_alive()

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The node image boots on both kernels: a read-only root, the boot chart, a
+# container whose page the host gets, and a state partition that is whole
+# after power-off, also across a second boot and after a power cut.
+. "$(dirname "$0")/../tap.sh"
+. "$TOP/tests/vm/vm.sh"
+at_exit vm_kill
+for program in qemu-system-x86_64 mkfs.erofs veritysetup jq; do
+	command -v $program > /dev/null || skip_all "$program is missing"
+done
+kernels=${KERNELS:-6.12 6.1}
+
+# state_fs DISK: the state partition as e2fsprogs' programs take it
+state_fs()
+{
+	local start
+	start=$(sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
+	echo "$1?offset=$((start * 512))"
+}
+
+# on NAME TEXT REGEX: the text run in the guest answers so
+on()
+{
+	like "$kernel: $1" "$(vm_sh "$2" 2>&1)" "$3"
+}
+
+boot()
+{
+	local kernel=$1 port dir=$WORK/$1
+	port=$(vm_free_port)
+	vm_start "$dir" --kernel "$kernel" --forward "$port:8080" || exit 1
+	on "the agent runs scripts in the guest" "uname -r" "^$kernel"
+	on "the root is EROFS, mounted read-only" 'findmnt -nro FSTYPE,OPTIONS /' '^erofs ro,'
+	on "a write to the root fails with EROFS" \
+		'strace -e trace=openat touch /usr/new 2>&1 | grep O_CREAT' 'EROFS'
+	on "the root is checked by dm-verity" 'findmnt -nro SOURCE /' '^/dev/dm-0$'
+	on "/etc is an overlay, and not kept" \
+		'findmnt -nro FSTYPE /etc; touch /etc/new && echo written' 'overlay.*written'
+	on "/var is the state partition" 'findmnt -nro FSTYPE,OPTIONS /var' '^ext4 rw,nosuid,nodev'
+	on "mounts are shared" 'findmnt -nro PROPAGATION / /var' 'shared'
+	on "every controller is there for children" \
+		'cat /sys/fs/cgroup/cgroup.subtree_control' 'cpuset cpu io memory hugetlb pids'
+	on "kubelet's sysctls are set" \
+		'cd /proc/sys; cat vm/overcommit_memory kernel/panic kernel/keys/root_maxbytes | xargs' \
+		'^1 10 25000000$'
+	on "the kernel gets a module on demand" \
+		'ip link add type dummy 2>&1; ls -d /sys/module/dummy' '/sys/module/dummy'
+	on "berthctl boot prints each step" 'berthctl boot' \
+		'mounts.*modules.*root partition.*switch root.*state mount.*etc.*sysctls'
+	on "no failed step" 'berthctl boot | grep -ci error' '^0$'
+	container "$port"
+	id=$(vm_sh 'cat /etc/machine-id; echo kept > /var/kept')
+	ok "$kernel: it powers off" vm_stop
+	ok "$kernel: the state partition is whole without a replay" whole "$dir/disk.img"
+	again "$kernel" "$dir" "$id"
+}
+
+# needs no journal replay, and e2fsck finds nothing
+whole()
+{
+	local fs
+	fs=$(state_fs "$1")
+	! dumpe2fs -h "$fs" 2> /dev/null | grep -q needs_recovery && e2fsck -fn "$fs"
+}
+
+container()
+{
+	local bundle=/run/bundle
+	vm_sh "mkdir -p $bundle && cat > $bundle/config.json <<-'END'
+	$(sed "s/^/\t/" <<-'JSON'
+	{
+		"ociVersion": "1.0.2",
+		"process": {
+			"user": { "uid": 0, "gid": 0 },
+			"args": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"],
+			"env": ["PATH=/bin"],
+			"cwd": "/"
+		},
+		"root": { "path": "/run/berth/ext/berth-peers/rootfs", "readonly": true },
+		"mounts": [
+			{ "destination": "/proc", "type": "proc", "source": "proc" }
+		],
+		"linux": {
+			"cgroupsPath": "/boot-test",
+			"namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "ipc" }]
+		}
+	}
+	JSON
+	)
+	END
+	setsid berth-oci run --bundle $bundle page > /run/page.log 2>&1 &"
+	if wait_for 60 curl -fsS -m 10 "http://127.0.0.1:$1/"; then
+		is "$kernel: the host gets the page of a container" \
+			"$(curl -fsS -m 10 "http://127.0.0.1:$1/")" "a page from a container"
+	else
+		tap_fail "$kernel: the host gets the page of a container"
+		vm_sh 'cat /run/page.log; berthctl status' | sed 's/^/# /'
+	fi
+}
+
+# the same disk once more, then a power cut, then a third time
+again()
+{
+	local kernel=$1 dir=$2
+	vm_start "$dir" --kernel "$kernel" --state "$dir/disk.img" || exit 1
+	is "$kernel: the machine's id and the state are kept" \
+		"$(vm_sh 'cat /etc/machine-id; cat /var/kept')" "$3"$'\n'kept
+	on "what was written to /etc is gone" 'ls /etc/new' 'No such file'
+	vm_sh 'while true; do echo x; done > /var/growing & sync /var/kept'
+	vm_kill
+	vm_start "$dir" --kernel "$kernel" --state "$dir/disk.img" || exit 1
+	on "after a power cut it boots, with the state" 'cat /var/kept' '^kept$'
+	ok "$kernel: it powers off again" vm_stop
+	ok "$kernel: the state partition is whole again" whole "$dir/disk.img"
+}
+
+# a damaged root is refused, a state partition with something else is kept
+refuse()
+{
+	local kernel=$1 dir=$WORK/refuse disk start
+	disk=$dir/disk.img
+	mkdir -p "$dir"
+	vm_image "$kernel" || exit 1
+	cp --sparse=always "$TOP/build/image/$kernel/disk.img" "$disk"
+	printf x | dd of="$disk" bs=1 seek=$(((1 << 20) + 1100)) conv=notrunc status=none
+	vm_start "$dir" --kernel "$kernel" --state "$disk" --limit 60
+	ok "$kernel: a damaged root is refused" wait_for 60 grep -q 'boot: failed' "$dir/console.log"
+	ok "$kernel: and named" grep -qE 'root file system: .*Input/output error' "$dir/console.log"
+	vm_kill
+	cp --sparse=always "$TOP/build/image/$kernel/disk.img" "$disk"
+	start=$(sfdisk -J "$disk" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
+	echo "somebody else's data" | dd of="$disk" bs=512 seek="$start" conv=notrunc status=none
+	vm_start "$dir" --kernel "$kernel" --state "$disk" --limit 60
+	ok "$kernel: foreign data on the state partition ends the boot" \
+		wait_for 60 grep -q 'holds something that is no ext4' "$dir/console.log"
+	vm_kill
+	is "$kernel: and is kept" "$(dd if="$disk" bs=512 skip="$start" count=1 status=none | head -n 1)" \
+		"somebody else's data"
+}
+
+for kernel in $kernels; do
+	boot "$kernel"
+done
+refuse 6.12
+done_testing
