@@ -52,16 +52,13 @@ static int boot_limits(void *ctx, struct err *e)
 	return 0;
 }
 
-static int boot_run_folder(void *ctx, struct err *e)
+static int boot_folders(void *ctx, struct err *e)
 {
-	(void)ctx;
-	return path_mkdirs("/run/berth", 0711, e);
-}
+	const struct init *in = ctx;
+	int r = path_mkdirs("/run/berth", 0711, e);
 
-static int boot_log_folder(void *ctx, struct err *e)
-{
-	(void)ctx;
-	return path_mkdirs("/var/log/berth", 0755, e);
+	/* a machine has no /var yet */
+	return r < 0 || in->mode != INIT_CONTAINER ? r : path_mkdirs(INIT_LOG_FOLDER, 0755, e);
 }
 
 /* The machine's line is the kernel's; a pid namespace gets its own by environment or argv. */
@@ -160,11 +157,11 @@ static int boot_notes_take(void *ctx, struct err *e)
 #define ALL (INIT_INITRAMFS | INIT_NODE)
 
 static const struct boot_step boot_steps[] = {
+	{ { "chart", boot_notes_take, NULL }, INIT_MACHINE, false },
 	{ { "mounts", machine_mounts, NULL }, BOTH, true },
 	{ { "kernel log", machine_kmsg, NULL }, BOTH, false },
-	{ { "chart", boot_notes_take, NULL }, INIT_MACHINE, false },
 	{ { "limits", boot_limits, NULL }, INIT_NODE, false },
-	{ { "run folder", boot_run_folder, NULL }, ALL, true },
+	{ { "folders", boot_folders, NULL }, ALL, true },
 	{ { "boot line", boot_line, NULL }, ALL, false },
 	{ { "configuration", boot_conf, NULL }, ALL, false },
 	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },
@@ -177,7 +174,6 @@ static const struct boot_step boot_steps[] = {
 	{ { "state partition", machine_find_state, NULL }, INIT_MACHINE, true },
 	{ { "state check", machine_check_state, NULL }, INIT_MACHINE, true },
 	{ { "state mount", machine_mount_state, NULL }, INIT_MACHINE, true },
-	{ { "log folder", boot_log_folder, NULL }, INIT_NODE, true },
 	{ { "extensions", machine_extensions, NULL }, INIT_MACHINE, false },
 	{ { "etc", machine_etc, NULL }, INIT_MACHINE, true },
 	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false },

@@ -5,30 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "init/init.h"
-#include "lib/fd.h"
 #include "lib/id.h"
 #include "lib/kmod.h"
 #include "lib/log.h"
-#include "lib/mem.h"
+#include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
+#include "lib/sysctl.h"
 
 #define RESCUE_MS 10000
-#define SYSCTLS_PATH "/etc/berth/sysctls"
-#define SYSCTLS_MAX (64u << 10) /* bytes */
 #define SAFE (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-
-bool machine_is_mount(const char *path)
-{
-	struct statx st;
-
-	return statx(AT_FDCWD, path, 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
-}
 
 /* What moved here from the initramfs stays. A kernel without one of them is odd, not broken. */
 int machine_mounts(void *ctx, struct err *e)
@@ -47,7 +37,6 @@ int machine_mounts(void *ctx, struct err *e)
 		{ "/dev/mqueue", "mqueue", SAFE, NULL },
 		{ "/tmp", "tmpfs", SAFE, "mode=1777,size=20%" },
 		{ INIT_CGROUP, "cgroup2", SAFE, "nsdelegate,memory_recursiveprot" },
-		{ "/sys/fs/bpf", "bpf", SAFE, "mode=0700" },
 		{ "/sys/kernel/security", "securityfs", SAFE, NULL },
 	};
 	static const char *const links[][2] = {
@@ -64,7 +53,7 @@ int machine_mounts(void *ctx, struct err *e)
 		const char *path = mounts[i].path;
 
 		mkdir(path, 0755);
-		if (!machine_is_mount(path) &&
+		if (!mnt_is_mount(path) &&
 		    mount(mounts[i].type, path, mounts[i].type, mounts[i].flags, mounts[i].data) <
 			    0 &&
 		    errno != ENODEV)
@@ -100,7 +89,7 @@ int machine_modules(void *ctx, struct err *e)
 int machine_etc(void *ctx, struct err *e)
 {
 	(void)ctx;
-	if (machine_is_mount("/etc"))
+	if (mnt_is_mount("/etc"))
 		return 0;
 	if (path_mkdirs("/run/berth/etc/upper", 0755, e) < 0 ||
 	    path_mkdirs("/run/berth/etc/work", 0755, e) < 0)
@@ -131,28 +120,10 @@ int machine_identity(void *ctx, struct err *e)
 	return path_replace(AT_FDCWD, "/etc/hostname", name, strlen(name), 0444, PATH_FAST, e);
 }
 
-/* A line is a path below /proc/sys, a blank and the value; # begins a comment. */
 int machine_sysctls(void *ctx, struct err *e)
 {
-	auto_fd int dir = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_free char *text = NULL;
-	char *rest, *line;
-	int r = 0;
-
 	(void)ctx;
-	if (path_read(AT_FDCWD, SYSCTLS_PATH, SYSCTLS_MAX, &text, NULL, e) < 0)
-		return -e->code;
-	for (rest = text; (line = strsep(&rest, "\n"));) {
-		char *name = strsep(&line, " ");
-
-		/* absent: this kernel has it not, or its module is not loaded */
-		if (line && *name != '#' && path_write(dir, name, line, e) < 0 &&
-		    e->code != ENOENT) {
-			log_error("boot: sysctl %s", err_text(e));
-			r = -e->code;
-		}
-	}
-	return r;
+	return sysctl_load("/etc/berth/sysctls", e);
 }
 
 /* kubelet and volume plug-ins rely on mounts that reach other namespaces. */
@@ -166,10 +137,7 @@ int machine_share(void *ctx, struct err *e)
 
 static void machine_on_rescue_end(void *arg)
 {
-	(void)arg;
-	sync();
-	reboot(RB_AUTOBOOT);
-	log_error("boot: the kernel refuses to reboot: %m");
+	shutdown_begin(arg, SHUTDOWN_REBOOT, "the boot failed");
 }
 
 void machine_rescue(struct init *in)

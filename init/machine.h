@@ -23,7 +23,6 @@ struct machine {
 	struct ev_source reboot; /* the end of rescue */
 };
 
-/* initramfs and root */
 int machine_mounts(void *ctx, struct err *e);
 int machine_kmsg(void *ctx, struct err *e);
 int machine_modules(void *ctx, struct err *e);
@@ -43,8 +42,6 @@ int machine_etc(void *ctx, struct err *e);
 int machine_identity(void *ctx, struct err *e);
 int machine_sysctls(void *ctx, struct err *e);
 int machine_share(void *ctx, struct err *e);
-
-bool machine_is_mount(const char *path);
 
 /* A needed row failed: says so and reboots after a while, unless the debug shell is there. */
 void machine_rescue(struct init *in);

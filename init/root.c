@@ -29,9 +29,9 @@ int machine_find_root(void *ctx, struct err *e)
 
 static int root_mount(const char *dev, const char *path, struct err *e)
 {
-	if (mount(dev, path, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
-		return err_set(e, errno, "mount %s on %s", dev, path);
-	return 0;
+	int r = mount(dev, path, "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+
+	return r < 0 ? err_set(e, errno, "mount %s on %s", dev, path) : 0;
 }
 
 /* With boot.verity the root is what that hash says, or it is not mounted. */
@@ -43,8 +43,8 @@ int machine_verify_root(void *ctx, struct err *e)
 
 	if (!root_hash)
 		return 0;
-	if (uevent_partition(in, conf_text(&in->conf, "boot.hash", "berth-hash"), ROOT_LIMIT_MS,
-			     tree, e) < 0 ||
+	if (uevent_partition(&in->ev, conf_text(&in->conf, "boot.hash", "berth-hash"),
+			     ROOT_LIMIT_MS, tree, e) < 0 ||
 	    verity_open("root", in->machine.root_dev, tree, root_hash, verified, e) < 0)
 		return -e->code;
 	snprintf(in->machine.root_dev, sizeof(in->machine.root_dev), "%s", verified);
@@ -65,7 +65,7 @@ static int root_extend(struct init *in, const char *label, struct err *e)
 	if (strchr(label, '/') || label[0] == '.' || strlen(label) > EXTENSION_NAME_MAX)
 		return err_set(e, EINVAL, "no name for an extension");
 	snprintf(path, sizeof(path), EXTENSIONS "/%s", label);
-	if (machine_is_mount(path))
+	if (mnt_is_mount(path))
 		return 0;
 	if (uevent_partition(&in->ev, label, ROOT_LIMIT_MS, dev, e) < 0 ||
 	    path_mkdirs(path, 0755, e) < 0)

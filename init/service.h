@@ -32,7 +32,7 @@ enum service_phase {
 };
 
 struct service_spec {
-	const char *name; /* as all texts, of the tree in struct services */
+	const char *name; /* as all texts, of a tree that stays */
 	const char *type, *restart; /* simple or notify; always or no */
 	const char **argv, **env, **after;
 	uint32_t after_rows; /* bits of rows */
@@ -66,7 +66,6 @@ struct service {
 struct services {
 	struct service row[SERVICES_MAX];
 	size_t count;
-	struct json *tree;
 	int rings; /* of the log role (lib/ring.h) */
 	struct ev_source work, notify;
 	size_t floor; /* when ending: rows from here on are to stop */

@@ -176,40 +176,56 @@ static int services_add_ours(struct init *in, struct err *e)
 	return service_add(in, &spec, e);
 }
 
-int services_load(void *ctx, struct err *e)
+/* The tree stays: the rows' texts are in it. */
+static int services_load_file(struct init *in, const char *path, struct err *e)
 {
-	struct init *in = ctx;
 	struct services *all = &in->services;
 	auto_free char *text = NULL;
+	struct json *tree = NULL;
 	size_t len;
-	int r;
+	int r = path_read(AT_FDCWD, path, SERVICES_TEXT_MAX, &text, &len, e);
 
-	if (all->count)
-		return 0; /* already */
-	if (services_add_ours(in, e) < 0)
-		return -e->code;
-	if (in->rescue)
-		return 0;
-	r = path_read(AT_FDCWD, SERVICES_PATH, SERVICES_TEXT_MAX, &text, &len, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (json_parse(text, len, &all->tree, e) < 0)
-		return err_wrap(e, SERVICES_PATH);
-	if (all->tree->type != JSON_ARRAY)
-		return err_set(e, EINVAL, "%s: not a list", SERVICES_PATH);
-	json_each(object, all->tree) {
+	if (json_parse(text, len, &tree, e) < 0)
+		return err_wrap(e, "%s", path);
+	if (tree->type != JSON_ARRAY)
+		return err_set(e, EINVAL, "%s: not a list", path);
+	json_each(object, tree) {
 		const struct json *name = json_get(object, "name");
 		struct service_spec spec;
 		struct err bad = { 0 };
 
 		if (all->count == SERVICES_MAX)
-			return err_set(e, E2BIG, "%s: more than %d services", SERVICES_PATH,
+			return err_set(e, E2BIG, "%s: more than %d services", path,
 				       SERVICES_MAX - 1);
 		if (service_parse(all, object, &spec, &bad) < 0 || service_add(in, &spec, &bad) < 0)
-			log_error("%s: %.40s left out: %s", SERVICES_PATH,
+			log_error("%s: %.40s left out: %s", path,
 				  name && name->text ? name->text : "a row", err_text(&bad));
 		else
 			all->row[0].spec.argv[all->count + 2] = spec.name;
+	}
+	return 0;
+}
+
+int services_load(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	const char *label;
+	char path[128];
+
+	if (in->services.count)
+		return 0; /* already */
+	if (services_add_ours(in, e) < 0)
+		return -e->code;
+	if (in->rescue)
+		return 0;
+	if (services_load_file(in, SERVICES_PATH, e) < 0)
+		return -e->code;
+	for (size_t n = 0; (label = conf_nth(&in->conf, "boot.extension", n)); n++) {
+		snprintf(path, sizeof(path), EXTENSIONS "/%s/services.json", label);
+		if (services_load_file(in, path, e) < 0)
+			return -e->code;
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "lib/blk.h"
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
@@ -99,15 +100,14 @@ int machine_mount_state(void *ctx, struct err *e)
 	} folders[] = {
 		{ "/var/lib/berth", 0700 }, { "/var/lib/kubelet", 0750 },
 		{ "/var/log/pods", 0755 },  { "/var/log/containers", 0755 },
-		{ "/var/tmp", 01777 },
+		{ INIT_LOG_FOLDER, 0755 },  { "/var/tmp", 01777 },
 	};
 	struct init *in = ctx;
 	struct spawn s = SPAWN_INIT;
 
 	s.run = state_mount;
 	s.arg = in->machine.state_dev;
-	if (!machine_is_mount("/var") &&
-	    child_run(&in->jobs, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
+	if (!mnt_is_mount("/var") && child_run(&in->jobs, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		if (path_mkdirs(folders[i].path, 0755, e) < 0)

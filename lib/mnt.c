@@ -204,3 +204,10 @@ int mnt_switch_root(const char *path, const char *const *moved, struct err *e)
 		mnt_free_old(old);
 	return 0;
 }
+
+bool mnt_is_mount(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}

@@ -31,6 +31,9 @@ int mnt_attach(int mount, int target, struct err *e);
 int mnt_set(int fd, uint64_t set, uint64_t clear, uint64_t propagation, int recursive,
 	    struct err *e);
 
+/* True for the root of a mount. */
+bool mnt_is_mount(const char *path);
+
 /*
  * Unmounts, newest first, every mount whose path does not begin with one of keep (NULL-terminated;
  * "/" itself always stays), in rounds as long as one goes. What stays busy is made read-only, and

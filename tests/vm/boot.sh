@@ -39,7 +39,7 @@ boot()
 	on "/etc is an overlay, and not kept" \
 		'findmnt -nro FSTYPE /etc; touch /etc/new && echo written' 'overlay.*written'
 	on "/var is the state partition" 'findmnt -nro FSTYPE,OPTIONS /var' '^ext4 rw,nosuid,nodev'
-	on "mounts are shared" 'findmnt -nro PROPAGATION / /var' 'shared'
+	on "mounts are shared" 'findmnt -nro PROPAGATION /; findmnt -nro PROPAGATION /var' 'shared.shared'
 	on "every controller is there for children" \
 		'cat /sys/fs/cgroup/cgroup.subtree_control' 'cpuset cpu io memory hugetlb pids'
 	on "kubelet's sysctls are set" \
@@ -49,7 +49,7 @@ boot()
 		'ip link add type dummy 2>&1; ls -d /sys/module/dummy' '/sys/module/dummy'
 	on "berthctl boot prints each step" 'berthctl boot' \
 		'mounts.*modules.*root partition.*switch root.*state mount.*etc.*sysctls'
-	on "no failed step" 'berthctl boot | grep -ci error' '^0$'
+	is "$kernel: no step failed" "$(vm_sh "berthctl boot | awk 'NR > 1 && \$NF != \"-\"'")" ""
 	container "$port"
 	id=$(vm_sh 'cat /etc/machine-id; echo kept > /var/kept')
 	ok "$kernel: it powers off" vm_stop
@@ -68,6 +68,10 @@ whole()
 container()
 {
 	local bundle=/run/bundle
+	if ! vm_sh 'command -v berth-oci' > /dev/null; then
+		skip "$kernel: the host gets the page of a container" "berth-oci is not in the image"
+		return
+	fi
 	vm_sh "mkdir -p $bundle && cat > $bundle/config.json <<-'END'
 	$(sed "s/^/\t/" <<-'JSON'
 	{
@@ -108,7 +112,7 @@ again()
 	is "$kernel: the machine's id and the state are kept" \
 		"$(vm_sh 'cat /etc/machine-id; cat /var/kept')" "$3"$'\n'kept
 	on "what was written to /etc is gone" 'ls /etc/new' 'No such file'
-	vm_sh 'while true; do echo x; done > /var/growing & sync /var/kept'
+	vm_sh 'while true; do echo x; done > /var/growing 2>&1 & sync'
 	vm_kill
 	vm_start "$dir" --kernel "$kernel" --state "$dir/disk.img" || exit 1
 	on "after a power cut it boots, with the state" 'cat /var/kept' '^kept$'

@@ -10,6 +10,23 @@ for program in qemu-system-x86_64 expect socat; do
 	command -v $program > /dev/null || skip_all "$program is missing"
 done
 
+# meanwhile, a node without berth.shell: somebody presses return on its line
+quiet()
+{
+	vm_start "$WORK/quiet" --limit 300 || return
+	vm_sh 'true' || return
+	socat -u - "UNIX-CONNECT:$WORK/quiet/console" <<< $'\n\n'
+	sleep 60
+	vm_sh 'for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/exe")" != /usr/libexec/berth/debug/busybox ] || cat "$p/cmdline"
+	done' > "$WORK/shells"
+	vm_kill
+	touch "$WORK/quiet/done"
+}
+vm_image 6.12 || exit 1
+quiet &
+at_exit 'VM_DIR=$WORK/quiet vm_kill'
+
 vm_start "$WORK/vm" --append berth.shell --limit 300 || exit 1
 wait_for 20 test -S "$WORK/vm/console"
 cat > "$WORK/shell.exp" <<'EXP'
@@ -63,4 +80,8 @@ ok "^C ends it" has status
 ok "the terminal's size is asked and set" has size
 ok "after exit there is another shell" has respawn
 vm_kill
+wait
+ok "a node without berth.shell runs" test -e "$WORK/quiet/done"
+is "it has no shell process" "$(cat "$WORK/shells" 2>&1)" ""
+is "and gives no prompt in 60 s" "$(grep -aE 'berth:|# $|sh-' "$WORK/quiet/console.log")" ""
 done_testing

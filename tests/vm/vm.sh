@@ -22,7 +22,6 @@
 # Scripts travel over a virtio serial port of their own to the agent on the
 # peers disk (tests/vm/mkpeers), a service that the boot line names.
 VM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-VM_PID=
 VM_DIR=
 
 # the image of a kernel, made again when something in it is newer
@@ -70,21 +69,28 @@ vm_start()
 	rm -f "$VM_DIR"/port.in "$VM_DIR"/port.out
 	mkfifo "$VM_DIR/port.in" "$VM_DIR/port.out"
 	exec {VM_IN}<> "$VM_DIR/port.in" {VM_OUT}<> "$VM_DIR/port.out"
-	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
-		-smp 2 -m "$memory" -nodefaults -display none -no-reboot \
-		-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
-		-append "console=ttyS0 quiet berth.boot.extension=berth-peers berth.boot.verity=$(
-		cat "$image/$kernel/roothash")$append" \
-		-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
-		-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
-		-netdev "$net" -device virtio-net-pci,netdev=net \
-		-device virtio-rng-pci \
-		-chardev "pipe,id=port,path=$VM_DIR/port" -device virtio-serial-pci \
-		-device virtserialport,chardev=port,name=berth.script \
-		-chardev "socket,id=con,path=$VM_DIR/console,server=on,wait=off,logfile=$VM_DIR/console.log" \
-		-serial chardev:con \
-		> "$VM_DIR/qemu.log" 2>&1 < /dev/null {VM_IN}>&- {VM_OUT}>&- &
-	VM_PID=$!
+	rm -f "$VM_DIR/exit"
+	(
+		exec {VM_IN}>&- {VM_OUT}>&-
+		timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
+			-smp 2 -m "$memory" -nodefaults -display none -no-reboot \
+			-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
+			-append "console=ttyS0 quiet berth.boot.extension=berth-peers berth.boot.verity=$(
+			cat "$image/$kernel/roothash")$append" \
+			-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
+			-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
+			-netdev "$net" -device virtio-net-pci,netdev=net \
+			-device virtio-rng-pci \
+			-chardev "pipe,id=port,path=$VM_DIR/port" -device virtio-serial-pci \
+			-device virtserialport,chardev=port,name=berth.script \
+			-chardev "socket,id=con,path=$VM_DIR/console,server=on,wait=off,logfile=$VM_DIR/console.log" \
+			-serial chardev:con \
+			> "$VM_DIR/qemu.log" 2>&1 < /dev/null &
+		echo $! > "$VM_DIR/pid"
+		status=0
+		wait $! || status=$?
+		echo "$status" > "$VM_DIR/exit"
+	) &
 }
 
 # a TCP port of the host's loopback that nobody listens on
@@ -100,7 +106,7 @@ vm_free_port()
 
 vm_alive()
 {
-	[ -n "$VM_PID" ] && kill -0 "$VM_PID" 2> /dev/null
+	[ -n "$VM_DIR" ] && [ ! -e "$VM_DIR/exit" ]
 }
 
 vm_says()
@@ -109,12 +115,17 @@ vm_says()
 	tail -n 40 "$VM_DIR/console.log" "$VM_DIR/qemu.log" >&2
 }
 
+vm_send()
+{
+	printf '%d\n' "$(stat -c %s "$1")" >&"$VM_IN"
+	cat "$1" >&"$VM_IN"
+}
+
 # The agent says "r" once; then each script's lines, "o" in front, and "x STATUS".
 vm_script()
 {
 	local line=
-	printf '%d\n' "$(stat -c %s "$1")" >&"$VM_IN"
-	cat "$1" >&"$VM_IN"
+	vm_send "$1"
 	while true; do
 		if ! IFS= read -r -t 1 line <&"$VM_OUT"; then
 			vm_alive && continue
@@ -140,17 +151,17 @@ vm_sh()
 
 vm_wait()
 {
-	local status=0
-	wait "$VM_PID" || status=$?
-	VM_PID=
-	exec {VM_IN}>&- {VM_OUT}>&-
-	return $status
+	while vm_alive; do
+		sleep 0.05
+	done
+	return "$(cat "$VM_DIR/exit")"
 }
 
 vm_stop()
 {
 	vm_alive || return 0
-	vm_sh "berthctl poweroff" || true
+	echo "berthctl poweroff" > "$VM_DIR/script.off"
+	vm_send "$VM_DIR/script.off"
 	if ! vm_wait; then
 		vm_says "it did not power off"
 		return 1
@@ -160,6 +171,6 @@ vm_stop()
 vm_kill()
 {
 	vm_alive || return 0
-	kill "$VM_PID"
+	kill "$(cat "$VM_DIR/pid")"
 	vm_wait || true
 }
