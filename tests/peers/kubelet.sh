@@ -76,7 +76,7 @@ pod_is_ready()
 	get http://127.0.0.1:10255/pods | jq -e '.items[] | select(.metadata.name == "web-node")
 		| .status.conditions[] | select(.type == "Ready" and .status == "True")'
 }
-before=$(inside sh -c 'ip -o link; nft list ruleset; ls /run/berth/pods /run/berth/ctrs' 2> /dev/null)
+before=$(inside sh -c 'ip -o link; nft -s list ruleset; ls /run/berth/pods /run/berth/ctrs' 2> /dev/null)
 cp "$root/pod.yaml" "$manifests/pod.yaml"
 ok "the static pod becomes ready" wait_for 60 pod_is_ready || {
 	tail -n 20 "$TOP/build/kubelet.log" | sed 's/^/# /'
@@ -100,6 +100,6 @@ pods_are_gone()
 	[ -z "$(inside ls /run/berth/pods /run/berth/ctrs | grep -E '^[0-9a-f]{64}$')" ]
 }
 ok "a removed manifest removes the pod" wait_for 90 pods_are_gone
-after=$(inside sh -c 'ip -o link; nft list ruleset; ls /run/berth/pods /run/berth/ctrs' 2> /dev/null)
+after=$(inside sh -c 'ip -o link; nft -s list ruleset; ls /run/berth/pods /run/berth/ctrs' 2> /dev/null)
 is "and leaves no link, rule or folder" "$after" "$before"
 done_testing
