@@ -39,26 +39,23 @@ enum init_mode boot_probe(void)
 /* Every service inherits the limits; a node needs many descriptors. */
 static int boot_limits(void *ctx, struct err *e)
 {
-	struct rlimit files = { 1048576, 1048576 };
+	struct rlimit files = { 1048576, 1048576 }, have;
 
 	(void)ctx;
 	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
 		return 0;
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return err_set(e, errno, "read limits");
-	files.rlim_cur = files.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+	/* a container may be given less */
+	getrlimit(RLIMIT_NOFILE, &have);
+	have.rlim_cur = have.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &have) < 0)
 		return err_set(e, errno, "raise the limit of open files");
 	return 0;
 }
 
-static int boot_folders(void *ctx, struct err *e)
+static int boot_run_folder(void *ctx, struct err *e)
 {
-	const struct init *in = ctx;
-	int r = path_mkdirs("/run/berth", 0711, e);
-
-	/* a machine has no /var yet */
-	return r < 0 || in->mode != INIT_CONTAINER ? r : path_mkdirs(INIT_LOG_FOLDER, 0755, e);
+	(void)ctx;
+	return path_mkdirs("/run/berth", 0711, e);
 }
 
 /* The machine's line is the kernel's; a pid namespace gets its own by environment or argv. */
@@ -161,7 +158,7 @@ static const struct boot_step boot_steps[] = {
 	{ { "mounts", machine_mounts, NULL }, BOTH, true },
 	{ { "kernel log", machine_kmsg, NULL }, BOTH, false },
 	{ { "limits", boot_limits, NULL }, INIT_NODE, false },
-	{ { "folders", boot_folders, NULL }, ALL, true },
+	{ { "run folder", boot_run_folder, NULL }, ALL, true },
 	{ { "boot line", boot_line, NULL }, ALL, false },
 	{ { "configuration", boot_conf, NULL }, ALL, false },
 	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },

@@ -74,13 +74,19 @@ static int ctl_call(void *ctx, uint32_t type, const char *body, struct serve_ans
 		    struct err *e)
 {
 	struct init *in = ctx;
+	static const char begin[] = "{\"service\":\"";
 	char name[SERVICE_NAME_MAX + 1] = "";
-	int end = 0;
 
-	if (!str_eq(body, "{}") &&
-	    (sscanf(body, "{\"service\":\"%31[a-z0-9-]\"}%n", name, &end) != 1 || end == 0 ||
-	     body[end] != '\0'))
+	if (str_starts(body, begin)) {
+		const char *text = body + strlen(begin);
+		size_t len = strcspn(text, "\"");
+
+		if (len > SERVICE_NAME_MAX || !str_eq(text + len, "\"}"))
+			return err_set(e, EINVAL, "no name of a service");
+		memcpy(name, text, len);
+	} else if (!str_eq(body, "{}")) {
 		return err_set(e, EINVAL, "neither {} nor {'service':NAME}");
+	}
 	switch ((enum proto_init)type) {
 	case INIT_STATUS:
 		ctl_status(in, a);

@@ -86,21 +86,22 @@ static int init_loop(struct init *in, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct init in = { .cgroup = -1,
-			   .jobs = { .ev = &in.ev, .dir = -1 },
-			   .log_before = STDERR_FILENO,
-			   .words = argv + (argc > 0) };
+	/* not on the stack: what is never touched takes no memory */
+	static struct init in;
 	struct err e = { 0 };
 
 	log_init("berth-init");
 	if (getpid() != 1 && argc > 1 && str_eq(argv[1], "log"))
 		return logsink_main(argc, argv);
 	if (getpid() != 1) {
-		fprintf(stderr,
-			"berth-init: not PID 1 (of a machine or a pid namespace); see %s(8)\n",
-			"berth-init");
+		fputs("berth-init: not PID 1 of a machine or a pid namespace\n", stderr);
 		return 2;
 	}
+	in.cgroup = -1;
+	in.jobs.ev = &in.ev;
+	in.jobs.dir = -1;
+	in.log_before = STDERR_FILENO;
+	in.words = argv + (argc > 0);
 	init_descriptors();
 	umask(022);
 	prctl(PR_SET_NAME, "berth-init");

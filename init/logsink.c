@@ -9,6 +9,7 @@
 #include "lib/collect.h"
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "lib/path.h"
 #include "lib/str.h"
 
 enum {
@@ -29,6 +30,8 @@ int logsink_main(int argc, char **argv)
 	struct err e = { 0 };
 
 	log_init("berth-log");
+	if (path_mkdirs(INIT_LOG_FOLDER, 0755, &e) < 0)
+		log_error("%s", err_text(&e)); /* the rings remain */
 	if (argc > 2 && str_eq(argv[2], "kmsg"))
 		what.kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (argc > 3 && collect_run(&what, &e) == 0)

@@ -13,6 +13,7 @@
 #include "lib/logfile.h"
 #include "lib/mem.h"
 #include "lib/ring.h"
+#include "lib/stamp.h"
 
 #define SINK_LINE_MAX 8192 /* bytes; a longer line is cut into pieces */
 #define SINK_READ_MAX 65536
@@ -89,14 +90,11 @@ static size_t sink_lines(struct sink *k, size_t len, bool last)
 {
 	const char *in = k->all->in;
 	struct timespec now;
-	struct tm tm;
-	char stamp[40];
+	char stamp[STAMP_MAX];
 	size_t used = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(stamp + strlen(stamp), 8, ".%03dZ", (int)(now.tv_nsec / 1000000));
+	stamp_utc(stamp, &now);
 	while (used < len) {
 		size_t room = len - used < SINK_LINE_MAX ? len - used : SINK_LINE_MAX;
 		const char *end = memchr(in + used, '\n', room);

@@ -80,8 +80,7 @@ enum proto_init {
 	INIT_START = 204, /* {"service"} -> {} */
 	INIT_POWEROFF = 205, /* {} -> {}, then the node goes down */
 	INIT_REBOOT = 206,
-	INIT_LOG = 207, /* {"service": TEXT or absent} -> {} and a read end with the lines kept so
-			   far */
+	INIT_LOG = 207, /* {} -> {} and the descriptor of the rings of lines (lib/ring.h) */
 };
 
 /* crid to its network worker, on the worker's descriptor 3. net/podnet.h has the bodies. */

@@ -33,25 +33,29 @@ static void serve_close(struct serve_client *c)
 static void serve_on_client(void *arg, uint32_t events)
 {
 	struct serve_client *c = arg;
-	struct serve_answer a = { .fd = -1 };
+	struct msg *m = &c->serve->request;
+	struct serve_answer *a = &c->serve->answer;
 	struct err e = { 0 };
 	uint32_t type = PROTO_OK;
-	auto_msg m;
 
 	(void)events;
-	if (msg_recv(c->source.fd, &m, &e) <= 0) {
+	a->len = 0;
+	a->fd = -1;
+	if (msg_recv(c->source.fd, m, &e) <= 0) {
 		if (e.code != EAGAIN)
 			serve_close(c);
 		return;
 	}
-	if (c->serve->call(c->serve->ctx, m.h.type, m.body, &a, &e) < 0) {
+	msg_done(m); /* no request brings descriptors */
+	if (c->serve->call(c->serve->ctx, m->h.type, m->body, a, &e) < 0) {
 		type = PROTO_ERROR;
-		a.len = 0;
+		a->len = 0;
 		for (char *p = e.msg; *p; p++)
 			*p = *p < ' ' || *p == '"' || *p == '\\' ? '\'' : *p;
-		serve_add(&a, "{\"errno\":%d,\"message\":\"%s\"}", e.code, e.msg);
+		serve_add(a, "{\"errno\":%d,\"message\":\"%s\"}", e.code, e.msg);
 	}
-	if (msg_send(c->source.fd, type, m.h.id, a.len ? a.text : "{}", &a.fd, a.fd >= 0, &e) < 0)
+	if (msg_send(c->source.fd, type, m->h.id, a->len ? a->text : "{}", &a->fd, a->fd >= 0, &e) <
+	    0)
 		serve_close(c);
 }
 
@@ -82,7 +86,10 @@ int serve_start(struct serve *s, struct ev *ev, const char *path, serve_call *ca
 {
 	auto_fd int fd = -1;
 
-	*s = (struct serve){ .call = call, .ctx = ctx };
+	s->call = call;
+	s->ctx = ctx;
+	for (struct serve_client *c = s->clients; c < s->clients + SERVE_CLIENTS; c++)
+		c->source.kind = EV_UNUSED;
 	if (msg_listen(path, &fd, e) < 0 ||
 	    ev_add_fd(ev, &s->listener, fd, EPOLLIN, serve_on_listener, s, e) < 0)
 		return -e->code;

@@ -9,6 +9,7 @@
 
 #include "lib/err.h"
 #include "lib/ev.h"
+#include "lib/msg.h"
 
 #define SERVE_CLIENTS 8
 
@@ -28,6 +29,8 @@ struct serve {
 	struct ev_source listener;
 	serve_call *call;
 	void *ctx;
+	struct msg request; /* here and not on the stack: it is big, and little of it is touched */
+	struct serve_answer answer;
 	struct serve_client {
 		struct serve *serve;
 		struct ev_source source;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/blk.h"
@@ -22,6 +23,7 @@
 #include "lib/proto.h"
 #include "lib/ring.h"
 #include "lib/serve.h"
+#include "lib/stamp.h"
 #include "lib/str.h"
 
 static char folder[64];
@@ -329,6 +331,32 @@ static void requests_are_answered(void **state)
 	ev_done(&ev);
 }
 
+static void stamps_are_what_the_c_library_says(void **state)
+{
+	static const time_t times[] = { 0,	     951782400,	 951868799,
+					951868800,   1709164800, 4107542399,
+					1795561210,  -1,	 -62135596800,
+					253402300799 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		for (time_t add = 0; add < 400 * 86400; add += 86399) {
+			struct timespec ts = { .tv_sec = times[i] + add, .tv_nsec = 5999999 };
+			struct tm tm;
+			char wanted[40], got[STAMP_MAX];
+
+			gmtime_r(&ts.tv_sec, &tm);
+			if (tm.tm_year + 1900 > 9999)
+				break;
+			snprintf(wanted, sizeof(wanted), "%04d-%02d-%02dT%02d:%02d:%02d.005Z",
+				 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+				 tm.tm_min, tm.tm_sec);
+			stamp_utc(got, &ts);
+			assert_string_equal(got, wanted);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_disk_is_known_by_its_first_bytes),
 		cmocka_unit_test(an_id_is_made_once),
 		cmocka_unit_test(requests_are_answered),
+		cmocka_unit_test(stamps_are_what_the_c_library_says),
 	};
 
 	return cmocka_run_group_tests_name(__FILE__, tests, make_folder, remove_folder);
