@@ -64,11 +64,7 @@ def conmon(_, chunk):
     return wall, used
 
 
-def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    subreaper()
-    pod = Pod(WORK, BINARY, f"{WORK}/rootfs", CGROUP)
-    print(f"{LINES} lines of {SIZE} bytes a run, {rounds} rounds, medians (least, most)")
+def compare(pod, rounds):
     for name, chunk in CHUNKS.items():
         results = {shim: [], conmon: []}
         for _ in range(rounds):
@@ -83,9 +79,20 @@ def main():
                   f" ({rate[run][0] / 1e6:.2f}, {rate[run][-1] / 1e6:.2f})"
                   f"  {statistics.median(cpu[run]):5.2f} us CPU a line"
                   f" ({cpu[run][0]:.2f}, {cpu[run][-1]:.2f})")
-        print(f"{name:18} ratio   {statistics.median(rate[shim]) / statistics.median(rate[conmon]):6.2f}"
-              f" x the lines, {statistics.median(cpu[shim]) / statistics.median(cpu[conmon]):.2f} x the CPU")
-    pod.shutdown()
+        more = statistics.median(rate[shim]) / statistics.median(rate[conmon])
+        less = statistics.median(cpu[shim]) / statistics.median(cpu[conmon])
+        print(f"{name:18} ratio   {more:6.2f} x the lines, {less:.2f} x the CPU")
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    subreaper()
+    pod = Pod(WORK, BINARY, f"{WORK}/rootfs", CGROUP)
+    print(f"{LINES} lines of {SIZE} bytes a run, {rounds} rounds, medians (least, most)")
+    try:
+        compare(pod, rounds)
+    finally:
+        pod.shutdown()
 
 
 main()
