@@ -66,7 +66,7 @@ BERTH_NODE_ANY=1 "$node" up "$dir" --set init.pods_stop_ms=1500 2> "$WORK/up.log
 # shellcheck disable=SC1091
 . "$dir/env"
 log=$dir/var/log/berth
-ctl() { "$dir/libexec/berthctl" --init "$dir/run/berth/init.sock" "$@"; }
+ctl() { "$dir/run/libexec/berthctl" --init "$dir/run/berth/init.sock" "$@"; }
 enter() { "$node" enter "$dir" "$@"; }
 # get SERVICE KEY
 get() { ctl status --json | jq -r --arg s "$1" ".services[] | select(.name == \$s) | .$2"; }
@@ -180,7 +180,7 @@ ok "the files are bounded ($size bytes)" test "$size" -le $((8 << 20))
 like "status is a table for people" "$(ctl status)" "crid +ready"
 like "boot is one, too" "$(ctl boot)" "cgroups +[0-9.]+ +[0-9.]+ +-"
 like "log shows a service's lines" "$(ctl log crid)" "crid: crid begins"
-ok "or everybody's" sh -c "'$dir/libexec/berthctl' --init '$dir/run/berth/init.sock' log |
+ok "or everybody's" sh -c "'$dir/run/libexec/berthctl' --init '$dir/run/berth/init.sock' log |
 	grep -q 'init: .*service numbers: ended'"
 out=$(ctl log nobody 2>&1)
 is "no such log is an error" "$? $out" "1 berthctl: no service nobody: No such file or directory"
@@ -253,4 +253,22 @@ is "and last was the power" "$(tail -n 1 "$dir/console")" "<6>berth-init: shutdo
 is "nobody is left" "$(find "$CGROUP" -name cgroup.procs -exec cat {} +)" ""
 wait 2> /dev/null
 ok "down removes the rest" "$node" down "$dir"
+
+# --- the other ways
+echo '[{"name": "x", "argv": ["/bin/sleep", "1000"]}]' > "$WORK/services.json"
+# way NAME COMMAND LAST-LINE: what ends a node, and how it ends
+way()
+{
+	"$node" up "$dir" 2> "$WORK/up.log"
+	# shellcheck disable=SC1091
+	. "$dir/env"
+	eval "$2"
+	ok "$1 ends the node" wait_for 10 is_gone
+	is "in its way" "$(tail -n 1 "$dir/console")" "<6>berth-init: shutdown: $3"
+	"$node" down "$dir"
+}
+way "berthctl reboot" 'ctl reboot' reboot
+way "SIGINT, as Ctrl-Alt-Del," 'kill -INT $NSPID' reboot
+way "SIGTERM in a pid namespace" 'kill -TERM $NSPID' "power off"
+way "SIGRTMIN+3" 'kill -RTMIN+3 $NSPID' "power off"
 done_testing
