@@ -14,10 +14,12 @@
 #include "cri/rootfs.h"
 #include "image/store.h"
 #include "lib/fd.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
+#define VOLUMES CRID_RUN "/volumes"
 #define VOLUMES_MAX 64
 
 static bool is_image(const Cri__Mount *m)
@@ -90,8 +92,8 @@ static int mount_one(struct ctr *ctr, struct ctr_volume *v, const char *layers, 
 	struct rootfs r = { .layers = layers,
 			    .chain = v->image->layers,
 			    .count = v->image->nlayers };
-	auto_free char *name = mem_printf("image-%zu", v->mount);
-	auto_free char *target = ctr_path(ctr, name);
+	/* not in the bundle's folder: there the container's root is mounted over it */
+	auto_free char *target = mem_printf(VOLUMES "/%s/%zu", ctr->id, v->mount);
 
 	if (rootfs_tree(&r, target, &v->path, e) < 0)
 		return -e->code;
@@ -101,7 +103,10 @@ static int mount_one(struct ctr *ctr, struct ctr_volume *v, const char *layers, 
 int ctr_volumes_mount(struct ctr *ctr, struct err *e)
 {
 	auto_free char *layers = mem_printf("%s/layers", store_root(ctr->crid->store));
+	auto_free char *folder = mem_printf(VOLUMES "/%s", ctr->id);
 
+	if (ctr->nvolumes && path_mkdirs(folder, 0700, e) < 0)
+		return -e->code;
 	for (size_t i = 0; i < ctr->nvolumes; i++) {
 		struct ctr_volume *v = &ctr->volumes[i];
 		struct err why = { 0 };
@@ -158,18 +163,23 @@ int ctr_volumes_take(struct ctr *ctr, const struct json *volumes, struct err *e)
 
 void ctr_volumes_unmount(const char *id)
 {
-	auto_free char *folder = mem_printf(CRID_RUN "/ctrs/%s", id);
+	auto_free char *folder = mem_printf(VOLUMES "/%s", id);
 	DIR *dir = opendir(folder);
 	struct dirent *d;
 
 	while (dir && (d = readdir(dir))) {
 		auto_free char *path = mem_printf("%s/%s", folder, d->d_name);
 
-		if (str_starts(d->d_name, "image-"))
-			umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+		if (d->d_name[0] == '.')
+			continue;
+		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+		rmdir(path);
 	}
-	if (dir)
-		closedir(dir);
+	if (!dir)
+		return;
+	closedir(dir);
+	if (rmdir(folder) < 0)
+		log_warn("remove %s: %s", folder, strerror(errno));
 }
 
 void ctr_volumes_done(struct ctr *ctr)

@@ -158,10 +158,11 @@ static void sweep_pod_folder(struct crid *crid, int dir, const char *id)
 	sweep_folder(crid, dir, id);
 }
 
-static void sweep_ctr_folder(struct crid *crid, int dir, const char *id)
+static void sweep_volumes(struct crid *crid, int dir, const char *id)
 {
+	(void)crid;
+	(void)dir;
 	ctr_volumes_unmount(id);
-	sweep_folder(crid, dir, id);
 }
 
 /* Its processes die now; the empty cgroup goes at the next start at the latest. */
@@ -191,7 +192,8 @@ static void sweep_all(struct crid *crid)
 {
 	sweep(crid, crid->cgroup_shims, ".", is_pod, sweep_shim);
 	sweep(crid, crid->run, "pods", is_pod, sweep_pod_folder);
-	sweep(crid, crid->run, "ctrs", is_ctr, sweep_ctr_folder);
+	sweep(crid, crid->run, "ctrs", is_ctr, sweep_folder);
+	sweep(crid, crid->run, "volumes", is_ctr, sweep_volumes);
 	sweep(crid, crid->active, ".", is_ctr, sweep_active);
 }
 
