@@ -27,6 +27,12 @@ void limits_done(struct limits *l)
 	*l = (struct limits){ 0 };
 }
 
+/* What a new cgroup has anyway: to ask for it needs no controller. */
+static bool limits_is_default(const char *file, const char *value)
+{
+	return (str_eq(file, "cpu.weight") && str_eq(value, "100")) || str_starts(value, "max");
+}
+
 /* Adds a row; the value is taken. The controller is the file's first part. */
 static struct limit *limits_add(struct limits *l, const char *file, char *value)
 {
@@ -38,6 +44,7 @@ static struct limit *limits_add(struct limits *l, const char *file, char *value)
 		.controller = mem_strndup(file, strcspn(file, ".")),
 		.file = mem_strdup(file),
 		.value = value,
+		.optional = limits_is_default(file, value),
 	};
 	return row;
 }
@@ -152,7 +159,7 @@ static int limits_swap(int64_t limit, int64_t swap, struct limits *l, struct err
 	if (swap < -1 || limit < -1)
 		return err_set(e, EINVAL, "linux.resources.memory: negative limit");
 	if (swap == -1) {
-		limits_add(l, "memory.swap.max", mem_strdup("max"))->optional = limit == -1;
+		limits_add(l, "memory.swap.max", mem_strdup("max"));
 		return 0;
 	}
 	if (limit <= 0)
@@ -441,7 +448,7 @@ unsigned int limits_need(const struct limits *l)
 	unsigned int need = 0;
 
 	for (size_t i = 0; i < l->count; i++)
-		need |= cgroup_controller(l->rows[i].controller);
+		need |= l->rows[i].optional ? 0 : cgroup_controller(l->rows[i].controller);
 	return need;
 }
 

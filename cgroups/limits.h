@@ -15,7 +15,7 @@ struct limit {
 	char *value; /* owned; "= TEXT": TEXT behind the first word that is there now */
 	const char *other_file; /* where file is missing; NULL: none */
 	char *other_value; /* owned */
-	bool optional; /* a missing file is no error */
+	bool optional; /* a missing file is no error: the value is what it is without */
 };
 
 struct limits {

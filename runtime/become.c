@@ -293,6 +293,8 @@ int become_program(struct birth *b, struct err *e)
 	const char *path = become_getenv(b, "PATH") ?: BECOME_PATH;
 	auto_fd int fd = -1;
 
+	if (b->program)
+		return 0;
 	become_home(b);
 	if (name[0] == '/') {
 		/* looked at here for one reason: a magic link would run what is not the container's

@@ -101,6 +101,11 @@ static int birth_hooks(struct birth *b, struct err *e)
 	return hooks_run(&b->spec->hooks[SPEC_CREATE_CONTAINER], &state, e);
 }
 
+static int birth_look_early(struct birth *b, struct err *e)
+{
+	return b->look_early ? become_program(b, e) : 0;
+}
+
 static int birth_start_hooks(struct birth *b, struct err *e)
 {
 	const struct hooks_state state = {
@@ -191,24 +196,55 @@ static int birth_terminal(struct birth *b, struct err *e)
 	return sync_send(b->sync, SYNC_CONSOLE, NULL, master, e);
 }
 
+/* clang-format off */
+
 /* The life of a container's first process, in the order of the rows. */
 static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
-	become_clean,	    birth_join,	       birth_open_bundle,
-	become_look_around, become_keyring,    become_oom_score,
-	birth_cgroup_ns,    birth_network,     birth_names,
-	birth_sysctl,	    birth_personality, mounts_open_shared,
-	rootfs_attach,	    mounts_apply,      dev_make,
-	birth_hooks,	    rootfs_masked,     rootfs_readonly_paths,
-	rootfs_pivot,	    rootfs_seal,       become_stdio,
-	become_cwd,	    birth_wait,	       birth_start_hooks,
-	become_program,	    become_user,       become_exec,
+	become_clean,
+	birth_join,
+	birth_open_bundle,
+	become_look_around,
+	become_keyring,
+	become_oom_score,
+	birth_cgroup_ns,
+	birth_network,
+	birth_names,
+	birth_sysctl,
+	birth_personality,
+	mounts_open_shared,
+	rootfs_attach,
+	mounts_apply,
+	dev_make,
+	birth_hooks,
+	rootfs_masked,
+	rootfs_readonly_paths,
+	rootfs_pivot,
+	rootfs_seal,
+	become_stdio,
+	become_cwd,
+	birth_look_early,
+	birth_wait,
+	birth_start_hooks,
+	become_program,
+	become_user,
+	become_exec,
 };
 
 static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
-	become_clean,	      become_look_around, become_keyring, become_oom_score,
-	birth_join_container, birth_terminal,	  become_stdio,	  become_cwd,
-	become_program,	      become_user,	  become_exec,
+	become_clean,
+	become_look_around,
+	become_keyring,
+	become_oom_score,
+	birth_join_container,
+	birth_terminal,
+	become_stdio,
+	become_cwd,
+	become_program,
+	become_user,
+	become_exec,
 };
+
+/* clang-format on */
 
 static void __attribute__((noreturn)) birth_fail(struct birth *b, struct err *e)
 {

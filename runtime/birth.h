@@ -23,7 +23,7 @@ struct birth {
 	const struct filter *filter; /* NULL: none */
 	int stdio[3];
 	int preserve_fds;
-	bool adopt, no_pivot, no_new_keyring, lenient, plain_console;
+	bool adopt, no_pivot, no_new_keyring, lenient, plain_console, look_early;
 	int sync; /* our end of the pair; closed by execve */
 	int listener; /* -1: the start comes over sync */
 	int rootfs; /* detached mount, -1: root.path below bundle */

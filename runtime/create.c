@@ -187,6 +187,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	b->preserve_fds = a->preserve_fds;
 	b->adopt = a->adopt;
 	b->plain_console = a->plain_console;
+	b->look_early = a->look_early;
 	b->no_pivot = a->no_pivot;
 	b->no_new_keyring = a->no_new_keyring;
 	b->lenient = a->missing_controllers_warn;

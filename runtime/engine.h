@@ -74,6 +74,7 @@ struct engine_create {
 	bool missing_controllers_warn; /* a limit without its controller or capability: log it */
 	bool no_pivot; /* move the rootfs over "/" and chroot: for an initramfs */
 	bool no_new_keyring;
+	bool look_early; /* a program that is not there fails the create, not the start */
 	bool plain_console; /* its terminal adds no carriage returns: the caller relays it to one */
 	bool adopt; /* it outlives its parent; else it is killed when the parent dies */
 };

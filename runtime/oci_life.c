@@ -128,6 +128,7 @@ static int life_make(struct life *l, int listener, struct err *e)
 	args.no_new_keyring = l->no_new_keyring;
 	args.adopt = l->detach;
 	args.plain_console = !l->detach;
+	args.look_early = true;
 	for (int i = 0; i < 3; i++)
 		args.stdio[i] = i;
 	if (engine_create(&l->oci->engine, &args, &l->c, e) < 0)

@@ -175,8 +175,11 @@ like "then there is none" "$(oci state c 2>&1)" 'container "c" does not exist'
 ok "delete by force does not mind" oci delete --force c
 
 bundle c '.process.args = ["/no/such"]'
+like "create tells that the program is not there" "$(oci create --bundle "$WORK/c" c 2>&1 < /dev/null)" \
+	'exec /no/such: No such file or directory'
+bundle c '.process.args = ["/etc/passwd"]'
 oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
-like "start tells why the program does not run" "$(oci start c 2>&1)" 'exec /no/such: No such file or directory'
+like "start tells why the program does not run" "$(oci start c 2>&1)" 'exec /etc/passwd: Permission denied'
 ok "and the rest is deleted" oci delete c
 bundle c '.process.args = ["sleep", "1000"]'
 oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null

@@ -163,6 +163,24 @@ static void a_missing_controller_is_named_or_only_logged(void **state)
 	remove_fake(dir);
 }
 
+static void what_a_cgroup_has_anyway_needs_no_controller(void **state)
+{
+	static const char *const files[] = { "x", "", NULL };
+	char dir[] = "/tmp/berth-unit.XXXXXX";
+	auto_fd int fd = fake_cgroup(dir, files);
+	auto_limits l = { 0 };
+	struct err e = { 0 };
+	(void)state;
+
+	assert_int_equal(parse("{\"cpu\":{\"shares\":1024},\"pids\":{\"limit\":-1},"
+			       "\"memory\":{\"limit\":-1}}",
+			       &l, &e),
+			 0);
+	assert_int_equal(limits_need(&l), 0);
+	assert_int_equal(limits_apply(fd, &l, false, &e), 0);
+	remove_fake(dir);
+}
+
 static void the_period_alone_keeps_the_quota(void **state)
 {
 	static const char *const files[] = { "cpu.max", "70000 100000", NULL };
@@ -289,6 +307,7 @@ static void another_file_system_is_no_cgroup(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_are_converted_as_the_other_runtimes_do),
 	cmocka_unit_test(a_missing_controller_is_named_or_only_logged),
+	cmocka_unit_test(what_a_cgroup_has_anyway_needs_no_controller),
 	cmocka_unit_test(the_period_alone_keeps_the_quota),
 	cmocka_unit_test(a_limit_below_what_is_used_is_refused_when_asked),
 	cmocka_unit_test(io_weight_stands_in_for_bfq),
