@@ -60,6 +60,7 @@ int child_start(struct children *all, const char *name, struct spawn *s, uint64_
 	if (c == all->child + CHILDREN_MAX)
 		return err_set(e, EBUSY, "%s: %d children hang", name, CHILDREN_MAX);
 	*c = (struct child){ .all = all, .name = name, .done = done, .arg = arg };
+	s->early = 1;
 	s->cgroup = cgroup = all->dir >= 0 ? child_cgroup(c) : -1;
 	if (spawn(s, &c->pid, NULL, e) < 0) {
 		c->pid = 0;

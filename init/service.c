@@ -86,6 +86,7 @@ static void service_run(struct service *s)
 	sp.uid = s->spec.uid;
 	sp.gid = s->spec.gid;
 	sp.session = 1;
+	sp.early = 1; /* exec of a file on a dead disk never returns */
 	sp.tty = s->spec.tty;
 	if (s == s->in->services.row)
 		logsink_prepare(s->in, &sp);

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -22,12 +23,17 @@ struct spawn_failure {
 	char step[28];
 };
 
-static void __attribute__((noreturn)) spawn_fail(int report, const char *step)
+static void __attribute__((noreturn))
+spawn_fail(const struct spawn *s, int report, const char *step)
 {
 	struct spawn_failure f = { .code = errno };
 
 	strncpy(f.step, step, sizeof(f.step) - 1);
-	(void)!write(report, &f, sizeof(f));
+	if (s->early)
+		dprintf(STDERR_FILENO, "<3>start %s: %s: %s\n", s->path ?: "worker", step,
+			strerror(f.code));
+	else
+		(void)!write(report, &f, sizeof(f));
 	_exit(127);
 }
 
@@ -55,22 +61,22 @@ static void spawn_place_fds(const struct spawn *s, int report)
 			fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		high[i] = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_FDS + 1);
 		if (high[i] < 0)
-			spawn_fail(report, "place descriptors");
+			spawn_fail(s, report, "place descriptors");
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (dup2(high[i], (int)i) < 0)
-			spawn_fail(report, "place descriptors");
+			spawn_fail(s, report, "place descriptors");
 	}
 }
 
 static void spawn_drop(const struct spawn *s, int report)
 {
 	if (setgroups(0, NULL) < 0)
-		spawn_fail(report, "drop groups");
+		spawn_fail(s, report, "drop groups");
 	if (setresgid(s->gid, s->gid, s->gid) < 0 || setresuid(s->uid, s->uid, s->uid) < 0)
-		spawn_fail(report, "change user");
+		spawn_fail(s, report, "change user");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		spawn_fail(report, "set no_new_privs");
+		spawn_fail(s, report, "set no_new_privs");
 }
 
 static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int report, pid_t parent)
@@ -81,19 +87,19 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 	spawn_reset_signals();
 	mine = fcntl(report, F_DUPFD_CLOEXEC, SPAWN_FDS * 2 + 2);
 	if (mine < 0)
-		spawn_fail(report, "place descriptors");
+		spawn_fail(s, report, "place descriptors");
 	spawn_place_fds(s, mine);
 	/* 3.. may hold listed descriptors; the report pipe goes right behind them */
 	report = (int)(s->nfds < 3 ? 3 : s->nfds);
 	if (dup3(mine, report, O_CLOEXEC) < 0)
-		spawn_fail(mine, "place descriptors");
+		spawn_fail(s, mine, "place descriptors");
 	fd_close_from(report + 1);
 	if (s->session)
 		setsid();
 	if (s->tty && tty_take(s->tty, &(struct err){ 0 }) < 0)
-		spawn_fail(report, "take the terminal");
+		spawn_fail(s, report, "take the terminal");
 	if (chdir(s->cwd ?: "/") < 0)
-		spawn_fail(report, "change folder");
+		spawn_fail(s, report, "change folder");
 	if (s->uid)
 		spawn_drop(s, report);
 	/* after the change of user, which takes it away */
@@ -108,7 +114,7 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 	}
 	execve(s->path, (char *const *)(uintptr_t)s->argv,
 	       (char *const *)(uintptr_t)(s->envp ?: empty));
-	spawn_fail(report, "exec");
+	spawn_fail(s, report, "exec");
 }
 
 int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
@@ -143,7 +149,7 @@ int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 		return err_set(e, errno, "start %s: clone", name);
 	}
 	do {
-		n = read(pipe_fds[0], &f, sizeof(f));
+		n = s->early ? 0 : read(pipe_fds[0], &f, sizeof(f));
 	} while (n < 0 && errno == EINTR);
 	close(pipe_fds[0]);
 	if (n == sizeof(f)) {

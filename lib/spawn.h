@@ -24,6 +24,8 @@ struct spawn {
 	int session; /* non-zero: in a session of its own */
 	const char *tty; /* that session's terminal, and 0 to 2; NULL: none */
 	int parent_death; /* signal when the parent dies; 0: none */
+	int early; /* non-zero: never wait; an error is a line on the child's stderr, exit code 127
+		    */
 	unsigned long flags; /* further clone3 flags (namespaces) */
 };
 
@@ -34,7 +36,7 @@ struct spawn {
 
 /*
  * Starts the child; signals are reset, all other descriptors closed. Returns
- * when the program runs (exec succeeded) or with the child's error. ret_pidfd
+ * when the program runs (exec succeeded) or with the child's error, with early at once. ret_pidfd
  * is close-on-exec and owned by the caller, who also reaps the child.
  */
 int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e);

@@ -118,8 +118,9 @@ is "and changes nothing" "$(get ready text)" "all ?fine?"
 is "a row in error is left out" "$(get wrong name)" ""
 like "by name" "$(cat "$dir/console")" "wrong left out: after: no nobody above it"
 is "one that ends well and is not restarted is stopped" "$(get once state) $(get once starts)" "stopped 1"
-like "a missing program is named" "$(cat "$log/init.log")" \
-	"service missing: start /no/such/program: exec: No such file or directory"
+like "a missing program is named" "$(cat "$log/missing.log")" \
+	"start /no/such/program: exec: No such file or directory"
+is "and not tried again" "$(get missing state) $(get missing exit)" "stopped 127"
 like "uid drops everything" "$(cat "$log/user.log")" "uid=65534.* gid=65534.*"
 is "a service runs in its cgroup" \
 	"$(tr '\n' ' ' < "$CGROUP/berth/crid/main/cgroup.procs" | wc -w)" 2
@@ -157,7 +158,7 @@ ok "and runs" wait_for 5 is_now stubborn state ready
 # --- the log role
 touch "$dir/run/go"
 kills=0
-last_is_there() { cat "$log"/numbers.log* | grep -q "number 99999$"; }
+last_is_there() { cat "$log"/numbers.log* 2> /dev/null | grep -q "number 99999$"; }
 until last_is_there || [ $kills -ge 100 ]; do
 	pid=$(cat "$CGROUP/berth/log/main/cgroup.procs")
 	[ -z "$pid" ] || { kill -9 "$pid" && kills=$((kills + 1)); }

@@ -134,9 +134,35 @@ static void a_child_of_another_user_dies_with_its_parent(void **state)
 	close(out[1]);
 }
 
+static void who_does_not_wait_finds_the_error_on_stderr(void **state)
+{
+	const char *argv[] = { "x", NULL };
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	auto_free char *text = NULL;
+	int pidfd, status;
+	int out[2];
+
+	(void)state;
+	assert_int_equal(fd_pipe(out, 0, &e), 0);
+	s.path = "/no/such/program";
+	s.argv = argv;
+	s.fds[2] = out[1];
+	s.early = 1;
+	assert_int_equal(spawn(&s, NULL, &pidfd, &e), 0);
+	close(out[1]);
+	assert_int_equal(fd_read_all(out[0], 65536, &text, NULL, &e), 0);
+	close(out[0]);
+	assert_int_equal(spawn_wait(pidfd, &status, &e), 0);
+	close(pidfd);
+	assert_int_equal(status, 127);
+	assert_string_equal(text, "<3>start /no/such/program: exec: No such file or directory\n");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_has_its_descriptors_and_no_others),
 	cmocka_unit_test(a_missing_program_is_named),
+	cmocka_unit_test(who_does_not_wait_finds_the_error_on_stderr),
 	cmocka_unit_test(a_worker_without_a_program_returns_its_code),
 	cmocka_unit_test(a_child_of_another_user_dies_with_its_parent),
 };
