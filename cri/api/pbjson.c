@@ -110,8 +110,9 @@ static bool is_default(const ProtobufCFieldDescriptor *f, union value v)
 	case PROTOBUF_C_TYPE_SFIXED32:
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_ENUM:
 		return *v.u32 == 0;
+	case PROTOBUF_C_TYPE_ENUM: /* zero is a word: SANDBOX_READY */
+		return false;
 	case PROTOBUF_C_TYPE_INT64:
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Messages as JSON and back, by their descriptors: field names as in the
- * interface, enums by name, maps as objects, absent fields left out.
+ * interface, enums by name (zero too), maps as objects, other zero and absent fields
+ * left out.
  */
 #pragma once
 

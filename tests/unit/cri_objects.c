@@ -158,7 +158,8 @@ static void a_message_survives_the_way_through_json(void **state)
 		"\"mounts\":[{\"container_path\":\"/a\",\"readonly\":true,"
 		"\"propagation\":\"PROPAGATION_BIDIRECTIONAL\"}],\"labels\":{\"l\":\"\"},"
 		"\"tty\":true,\"linux\":{\"resources\":{\"cpu_quota\":-1},\"security_context\":{"
-		"\"run_as_user\":{\"value\":1000},\"supplemental_groups\":[1,-2]}},"
+		"\"run_as_user\":{\"value\":1000},\"supplemental_groups\":[1,-2],"
+		"\"supplemental_groups_policy\":\"Merge\"}},"
 		"\"stop_signal\":\"SIGNAL_SIGUSR1\"}";
 	Cri__ContainerConfig *c = message(&cri__container_config__descriptor, text);
 	ProtobufCMessage *copy = pbjson_copy(&c->base);
