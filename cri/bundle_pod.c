@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +50,6 @@ static int resolv_conf(const Cri__DNSConfig *dns, const char *node_file, struct 
 {
 	auto_free char *text = NULL;
 	size_t len = 0;
-	int r;
 
 	if (dns && (dns->n_servers || dns->n_searches || dns->n_options)) {
 		if (add_words(s, "search", "DNS search domain", dns->searches, dns->n_searches,
@@ -61,11 +61,10 @@ static int resolv_conf(const Cri__DNSConfig *dns, const char *node_file, struct 
 			return -e->code;
 		return 0;
 	}
-	r = path_read(AT_FDCWD, node_file, RESOLV_MAX, &text, &len, e);
-	if (r == -ENOENT)
+	if (access(node_file, F_OK) < 0 && errno == ENOENT)
 		return 0; /* a node without a resolver: so has the pod */
-	if (r < 0)
-		return r;
+	if (path_read(AT_FDCWD, node_file, RESOLV_MAX, &text, &len, e) < 0)
+		return -e->code;
 	str_add_mem(s, text, len);
 	return 0;
 }
