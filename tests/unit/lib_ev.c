@@ -29,20 +29,20 @@ static void on_late(void *arg)
 	struct seen *s = arg;
 
 	see(s, 'l');
-	ev_stop(&s->ev, 4);
+	ev_mark(&s->work);
 }
 
 static void on_early(void *arg)
 {
-	struct seen *s = arg;
-
-	see(s, 'e');
-	ev_mark(&s->work);
+	see(arg, 'e');
 }
 
 static void on_work(void *arg)
 {
-	see(arg, 'w');
+	struct seen *s = arg;
+
+	see(s, 'w');
+	ev_stop(&s->ev, 4);
 }
 
 static void timers_run_in_order_and_work_after_them(void **state)
@@ -59,7 +59,7 @@ static void timers_run_in_order_and_work_after_them(void **state)
 	ev_timer_set(&s.b, 1);
 	assert_true(ev_timer_armed(&s.b));
 	assert_int_equal(ev_run(&s.ev, &e), 4);
-	assert_string_equal(s.trace, "ewl");
+	assert_string_equal(s.trace, "elw");
 	assert_false(ev_timer_armed(&s.b));
 	ev_done(&s.ev);
 }
