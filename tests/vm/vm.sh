@@ -10,6 +10,7 @@
 #	    --state DISK           start with this disk, not with a fresh one
 #	    --memory MIB           (768)
 #	    --limit SECONDS        the machine ends at the latest then (600)
+#	    --icount               one processor, an instruction is a nanosecond
 #	    --kvm                  hardware virtualization; else emulation
 #	vm_free_port               prints a port for --forward
 #	vm_script FILE             runs FILE by a shell in the guest; its output
@@ -38,13 +39,18 @@ vm_image()
 vm_start()
 {
 	local kernel=6.12 append="" net="user,id=net" disk="" memory=768 limit=600
-	local accel=tcg cpu=max image
+	local accel=tcg cpu=max smp=2 icount="" image
 	VM_DIR=$1
 	shift
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--kvm)
 			accel=kvm cpu=host
+			shift
+			continue
+			;;
+		--icount)
+			smp=1 icount="-icount shift=0,sleep=off"
 			shift
 			continue
 			;;
@@ -72,8 +78,9 @@ vm_start()
 	rm -f "$VM_DIR/exit"
 	(
 		exec {VM_IN}>&- {VM_OUT}>&-
+		# shellcheck disable=SC2086
 		timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
-			-smp 2 -m "$memory" -nodefaults -display none -no-reboot \
+			-smp $smp $icount -m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
 			-append "console=ttyS0 quiet berth.boot.extension=berth-peers berth.boot.verity=$(
 			cat "$image/$kernel/roothash")$append" \
