@@ -6,6 +6,7 @@
 # after power-off, also across a second boot and after a power cut.
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/vm/vm.sh"
+. "$TOP/tests/bundle.sh"
 at_exit vm_kill
 for program in qemu-system-x86_64 mkfs.erofs veritysetup jq; do
 	command -v $program > /dev/null || skip_all "$program is missing"
@@ -67,34 +68,16 @@ whole()
 
 container()
 {
-	local bundle=/run/bundle
-	if ! vm_sh 'command -v berth-oci' > /dev/null; then
-		skip "$kernel: the host gets the page of a container" "berth-oci is not in the image"
-		return
-	fi
-	vm_sh "mkdir -p $bundle && cat > $bundle/config.json <<-'END'
-	$(sed "s/^/\t/" <<-'JSON'
-	{
-		"ociVersion": "1.0.2",
-		"process": {
-			"user": { "uid": 0, "gid": 0 },
-			"args": ["/bin/httpd", "-f", "-p", "8080", "-h", "/www"],
-			"env": ["PATH=/bin"],
-			"cwd": "/"
-		},
-		"root": { "path": "/run/berth/ext/berth-peers/rootfs", "readonly": true },
-		"mounts": [
-			{ "destination": "/proc", "type": "proc", "source": "proc" }
-		],
-		"linux": {
-			"cgroupsPath": "/boot-test",
-			"namespaces": [{ "type": "pid" }, { "type": "mount" }, { "type": "ipc" }]
-		}
-	}
-	JSON
-	)
+	local dir=$WORK/page
+	mkdir -p "$dir/rootfs"
+	bundle page '.process.args = ["httpd", "-f", "-p", "8080", "-h", "/www"] |
+		.root = { path: "/run/berth/ext/berth-peers/rootfs", readonly: true } |
+		.linux.namespaces |= map(select(.type != "network")) |
+		.linux.cgroupsPath = "/boot-test"'
+	vm_sh "mkdir -p /run/page && cat > /run/page/config.json <<-'END'
+	$(sed 's/^/\t/' "$dir/config.json")
 	END
-	setsid berth-oci run --bundle $bundle page > /run/page.log 2>&1 &"
+	setsid berth-oci run --bundle /run/page page > /run/page.log 2>&1 < /dev/null &"
 	if wait_for 60 curl -fsS -m 10 "http://127.0.0.1:$1/"; then
 		is "$kernel: the host gets the page of a container" \
 			"$(curl -fsS -m 10 "http://127.0.0.1:$1/")" "a page from a container"
@@ -102,6 +85,9 @@ container()
 		tap_fail "$kernel: the host gets the page of a container"
 		vm_sh 'cat /run/page.log; berthctl status' | sed 's/^/# /'
 	fi
+	on "the container is confined" \
+		'p=$(pidof httpd); grep -E "^(Seccomp|NoNewPrivs):" /proc/$p/status; cat /proc/$p/cgroup' \
+		'NoNewPrivs:.1.*Seccomp:.2.*0::/boot-test'
 }
 
 # the same disk once more, then a power cut, then a third time
