@@ -104,9 +104,12 @@ static int conntrack_on_entry(const struct nlmsghdr *h, void *arg)
 	struct conntrack_search *s = arg;
 	const struct nfgenmsg *g = mnl_nlmsg_get_payload(h);
 	struct conntrack_tuple orig = { 0 }, reply = { 0 };
-	struct conntrack_entry entry = { .family = g->nfgen_family };
+	struct conntrack_entry entry = { 0 };
 	const struct nlattr *a;
 
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*g))
+		return MNL_CB_OK;
+	entry.family = g->nfgen_family;
 	mnl_attr_for_each(a, h, sizeof(*g))
 	{
 		uint16_t type = mnl_attr_get_type(a);

@@ -106,7 +106,7 @@ static int netlink_receive(struct netlink *nl, size_t *ret_len, struct err *e)
 		n = recvmsg(nl->fd, &m, 0);
 	} while ((n < 0 && errno == EINTR) || (n >= 0 && from.nl_pid != 0));
 	if (n < 0)
-		return err_set(e, errno, "receive netlink answer");
+		return err_set(e, errno == EAGAIN ? ETIMEDOUT : errno, "receive netlink answer");
 	if (m.msg_flags & MSG_TRUNC)
 		return err_set(e, EMSGSIZE, "receive netlink answer");
 	*ret_len = (size_t)n;
@@ -149,7 +149,7 @@ static int netlink_error_code(const struct nlmsghdr *h)
 
 	if (h->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(h) < sizeof(*err))
 		return -1;
-	return -err->error;
+	return err->error > 0 || err->error < -4095 ? EIO : -err->error;
 }
 
 int netlink_collect(struct netlink *nl, uint32_t first, uint32_t last,
@@ -165,7 +165,7 @@ int netlink_collect(struct netlink *nl, uint32_t first, uint32_t last,
 		if (netlink_receive(nl, &received, e) < 0)
 			return -e->code;
 		left = (int)received;
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (; netlink_ok(h, left, 0); h = mnl_nlmsg_next(h, &left)) {
 			int code = netlink_error_code(h);
 
 			/* an answer to a request of an earlier, given up batch */
@@ -229,7 +229,7 @@ int netlink_dump(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ar
 		if (netlink_receive(nl, &received, e) < 0)
 			return -e->code;
 		left = (int)received;
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (; netlink_ok(h, left, 0); h = mnl_nlmsg_next(h, &left)) {
 			int code = netlink_error_code(h);
 
 			if (h->nlmsg_seq != seq)
@@ -240,7 +240,7 @@ int netlink_dump(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *ar
 			if (code == 0 || h->nlmsg_type == NLMSG_DONE)
 				return 0;
 			if (h->nlmsg_flags & NLM_F_DUMP_INTR)
-				return err_set(e, EAGAIN, "netlink request %u was interrupted",
+				return err_set(e, EINTR, "netlink request %u was interrupted",
 					       req->nlmsg_type);
 			if (cb(h, arg) < MNL_CB_STOP)
 				return -e->code;

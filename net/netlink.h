@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <libmnl/libmnl.h>
@@ -65,8 +66,18 @@ int netlink_run(struct netlink *nl, struct netlink_batch *b, struct err *e);
 /*
  * Sends one request with NLM_F_DUMP (or a plain one with its answer) and calls
  * cb for each answer; cb returns MNL_CB_OK, or MNL_CB_ERROR with e filled.
+ * -EINTR: what was listed changed meanwhile; try again, NETLINK_TRIES times.
  */
+#define NETLINK_TRIES 20
 int netlink_dump(struct netlink *nl, struct nlmsghdr *req, mnl_cb_t cb, void *arg, struct err *e);
+
+/* A whole message is in what is left of a datagram, with at least payload bytes behind its header.
+ * (libmnl's own test takes a length above 2 GiB for a negative number.) */
+static inline bool netlink_ok(const struct nlmsghdr *h, int left, size_t payload)
+{
+	return left >= (int)sizeof(*h) && h->nlmsg_len >= sizeof(*h) + payload &&
+	       h->nlmsg_len <= (uint32_t)left;
+}
 
 /* One send of finished requests. */
 int netlink_send(struct netlink *nl, const void *data, size_t len, struct err *e);

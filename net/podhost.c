@@ -29,10 +29,13 @@ static int podhost_on_address(const struct nlmsghdr *h, void *arg)
 {
 	struct podhost_addresses *all = arg;
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(h);
-	struct ip ip = { .family = ifa->ifa_family };
 	const struct nlattr *a;
+	struct ip ip = { 0 };
 	bool ours = false, found = false;
 
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(*ifa))
+		return MNL_CB_OK;
+	ip.family = ifa->ifa_family;
 	if (ifa->ifa_index != LOOPBACK_INDEX || (ip.family != AF_INET && ip.family != AF_INET6))
 		return MNL_CB_OK;
 	mnl_attr_for_each(a, h, sizeof(*ifa))
@@ -56,6 +59,7 @@ static int podhost_list(struct netlink *host, struct podhost_addresses *ret, str
 	char buf[MNL_ALIGN(64)] __attribute__((aligned(MNL_ALIGNTO)));
 	struct ifaddrmsg *ifa;
 	struct nlmsghdr *h;
+	int tries = 0;
 	int r;
 
 	do {
@@ -66,7 +70,7 @@ static int podhost_list(struct netlink *host, struct podhost_addresses *ret, str
 		ifa = mnl_nlmsg_put_extra_header(h, sizeof(*ifa));
 		ifa->ifa_family = AF_UNSPEC;
 		r = netlink_dump(host, h, podhost_on_address, ret, e);
-	} while (r == -EAGAIN);
+	} while (r == -EINTR && ++tries < NETLINK_TRIES);
 	return r < 0 ? err_wrap(e, "list addresses") : 0;
 }
 

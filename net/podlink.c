@@ -379,6 +379,8 @@ static int podlink_on_link(const struct nlmsghdr *h, void *arg)
 	const struct nlattr *a;
 	uint32_t group = 0;
 
+	if (mnl_nlmsg_get_payload_len(h) < sizeof(struct ifinfomsg))
+		return MNL_CB_OK;
 	mnl_attr_for_each(a, h, sizeof(struct ifinfomsg))
 	{
 		if (mnl_attr_get_type(a) == IFLA_IFNAME &&
@@ -400,6 +402,7 @@ int podlink_list(struct netlink *host, void (*each)(void *arg, const char *name)
 	char buf[MNL_ALIGN(256)] __attribute__((aligned(MNL_ALIGNTO)));
 	struct nlmsghdr *h;
 	struct nlattr *info;
+	int tries = 0;
 	int r;
 
 	do {
@@ -412,6 +415,6 @@ int podlink_list(struct netlink *host, void (*each)(void *arg, const char *name)
 		mnl_attr_put_strz(h, IFLA_INFO_KIND, "veth");
 		mnl_attr_nest_end(h, info);
 		r = netlink_dump(host, h, podlink_on_link, &seen, e);
-	} while (r == -EAGAIN);
+	} while (r == -EINTR && ++tries < NETLINK_TRIES);
 	return r < 0 ? err_wrap(e, "list links") : 0;
 }

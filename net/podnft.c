@@ -488,7 +488,7 @@ bool podnft_heard(int fd)
 			heard = true;
 			continue;
 		}
-		for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		for (; netlink_ok(h, left, 0); h = mnl_nlmsg_next(h, &left)) {
 			if (h->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE))
 				heard = true;
 		}
