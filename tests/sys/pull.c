@@ -22,6 +22,8 @@
 
 #define MIRRORS 8
 
+struct one;
+
 struct driver {
 	struct ev ev;
 	struct store *store;
@@ -31,6 +33,7 @@ struct driver {
 	uint32_t cancel_ms;
 	struct ev_source cancel;
 	struct pull **pulls;
+	struct one *ones;
 	int count, open, failed;
 };
 
@@ -77,7 +80,6 @@ static void on_pulled(void *arg, const struct pull_result *r)
 	}
 	fflush(stdout);
 	d->pulls[o->index] = NULL;
-	free(o);
 	driver_end(d);
 }
 
@@ -100,15 +102,15 @@ static int verb_pull(void *ctx, int argc, char **argv, struct err *e)
 
 	d->count = argc - 1;
 	d->pulls = mem_array((size_t)argc, sizeof(*d->pulls));
+	d->ones = mem_array((size_t)argc, sizeof(*d->ones));
 	for (int i = 1; i < argc; i++) {
 		struct pull_ask ask = { .ref = argv[i], .auth = d->auth, .cgroup = -1 };
-		struct one *o = mem_alloc(sizeof(*o));
+		struct one *o = &d->ones[i - 1];
 
 		*o = (struct one){ .d = d, .ref = argv[i], .index = i - 1 };
 		if (pull_start(&d->setup, &ask, on_pulled, o, &d->pulls[i - 1], e) < 0) {
 			printf("refused: %s\n", err_text(e));
 			d->failed = 1;
-			free(o);
 			continue;
 		}
 		d->open++;
@@ -322,6 +324,7 @@ int main(int argc, char **argv)
 	}
 	store_close(d.store);
 	free(d.pulls);
+	free(d.ones);
 	ev_done(&d.ev);
 	return d.failed;
 }
