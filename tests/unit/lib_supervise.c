@@ -3,20 +3,26 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/blk.h"
+#include "lib/collect.h"
 #include "lib/ev.h"
 #include "lib/fd.h"
 #include "lib/id.h"
 #include "lib/json_read.h"
 #include "lib/logfile.h"
 #include "lib/mem.h"
+#include "lib/mnt.h"
 #include "lib/msg.h"
 #include "lib/notify.h"
 #include "lib/path.h"
@@ -357,6 +363,137 @@ static void stamps_are_what_the_c_library_says(void **state)
 	}
 }
 
+static int collect_child(int rings, int first, const char *dir)
+{
+	char *names[] = { (char[]){ "init" }, (char[]){ "crid" } };
+	struct collect what = { .rings = rings,
+				.first = first,
+				.count = 2,
+				.names = names,
+				.folder = dir,
+				.kmsg = -1 };
+
+	return collect_run(&what, &(struct err){ 0 }) < 0;
+}
+
+static char *ring_of(int rings, size_t i)
+{
+	struct ring *map;
+	size_t count;
+
+	assert_int_equal(ring_map(rings, false, &map, &count, &(struct err){ 0 }), 0);
+	return ring_text(ring_at(map, i));
+}
+
+/* Lines without their times. */
+static void assert_lines(char *text, const char *wanted)
+{
+	auto_str got = { 0 };
+	char *rest = text;
+	char *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (strlen(line) > 25)
+			str_printf(&got, "%s\n", line + 25);
+	}
+	assert_string_equal(got.text ?: "", wanted);
+	free(text);
+}
+
+static void lines_are_collected_to_the_last(void **state)
+{
+	static const char said[] = "<4>a warning\n\nplain\x1b[31m\thalf";
+	auto_free char *path = in_folder("crid.log");
+	char *text;
+	int a[2], b[2], status;
+	int rings;
+	struct err e = { 0 };
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ring_new(3, &rings, &e), 0);
+	assert_int_equal(fd_pipe(a, 0, &e), 0);
+	assert_int_equal(fd_pipe(b, 0, &e), 0);
+	/* the second pipe right behind the first */
+	assert_true(dup3(a[0], 100, O_CLOEXEC) == 100 && dup3(b[0], 101, O_CLOEXEC) == 101);
+	assert_int_equal(write(b[1], said, strlen(said)), strlen(said));
+	for (int round = 0; round < 3; round++) {
+		pid = fork();
+		if (pid == 0)
+			_exit(collect_child(rings, 100, folder));
+		if (round == 0) {
+			/* until it has taken the whole lines; then the half one waits for its rest
+			 */
+			for (int n = 100; n > (int)strlen("plain?[31m\thalf");)
+				ioctl(b[0], FIONREAD, &n);
+			kill(pid, SIGKILL);
+		} else if (round == 1) {
+			assert_int_equal(write(b[1], " done\nend", 9), 9);
+			for (int n = 100; n > 3;)
+				ioctl(b[0], FIONREAD, &n);
+		}
+		/* the last one takes what is left, whole or not */
+		if (round > 0)
+			kill(pid, SIGTERM);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (round == 1) {
+			assert_int_equal(status, 0);
+			break;
+		}
+	}
+	assert_int_equal(path_read(AT_FDCWD, path, 4096, &text, NULL, &e), 0);
+	assert_lines(text, "crid: a warning\ncrid: plain?[31m\thalf done\ncrid: end\n");
+	assert_lines(ring_of(rings, 2),
+		     "crid: a warning\ncrid: plain?[31m\thalf done\ncrid: end\n");
+	assert_lines(ring_of(rings, 0),
+		     "crid: a warning\ncrid: plain?[31m\thalf done\ncrid: end\n");
+	assert_lines(ring_of(rings, 1), "");
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+		close(100 + i);
+	}
+	close(rings);
+}
+
+/* In a mount namespace of its own; 0 when all is as it should be. */
+static int unmount_everything(const char *dir)
+{
+	static const char *const keep[] = { "/proc", "/dev", NULL };
+	auto_free char *blank = mem_printf("%s/a b", dir);
+	auto_free char *below = mem_printf("%s/a b/c", dir);
+	auto_free char *file = mem_printf("%s/a b/file", dir);
+	struct err e = { 0 };
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mkdir(blank, 0755) < 0 ||
+	    mount("tmpfs", blank, "tmpfs", 0, NULL) < 0 || mkdir(below, 0755) < 0 ||
+	    mount("tmpfs", below, "tmpfs", 0, NULL) < 0)
+		return 10;
+	if (chdir(blank) < 0 || mnt_unmount_all(keep, &e) != -EBUSY || !strstr(e.msg, blank))
+		return 11;
+	/* the busy one could not go, and is not written any more */
+	if (open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 || errno != EROFS)
+		return 12;
+	if (chdir("/") < 0 || mnt_unmount_all(keep, &(struct err){ 0 }) < 0)
+		return 13;
+	return rmdir(blank) < 0 ? 14 : 0;
+}
+
+static void mounts_go_newest_first_and_busy_ones_get_read_only(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	pid = fork();
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNS) < 0 ? 9 : unmount_everything(folder));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status >> 8, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +509,8 @@ int main(void)
 		cmocka_unit_test(a_disk_is_known_by_its_first_bytes),
 		cmocka_unit_test(an_id_is_made_once),
 		cmocka_unit_test(requests_are_answered),
+		cmocka_unit_test(lines_are_collected_to_the_last),
+		cmocka_unit_test(mounts_go_newest_first_and_busy_ones_get_read_only),
 		cmocka_unit_test(stamps_are_what_the_c_library_says),
 	};
 
