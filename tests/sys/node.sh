@@ -15,7 +15,7 @@ if [ -z "${BERTH_OUTER-}" ]; then
 	done
 	[ -n "$root" ] || skip_all "no cgroup v2 is mounted"
 	cgroup=$(mktemp -d "$root/berth-test-XXXX")
-	at_exit "wait_for 5 rmdir $cgroup"
+	at_exit "wait_for 5 find $cgroup -depth -type d -delete"
 	BERTH_OUTER=1 bash -c 'echo $$ > "$1/cgroup.procs"
 		exec unshare --mount --uts --ipc --net --pid --cgroup --fork --kill-child \
 			--mount-proc --propagation private "$2"' bash "$cgroup" "$0"
