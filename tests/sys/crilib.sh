@@ -19,7 +19,7 @@ cri_node_up()
 	[ -x "$NODE" ] || skip_all "tests/node is not there"
 	peers=$("$TOP/tests/peers/install" grpc-js 2> "$WORK/install.log") ||
 		skip_all "grpc-js cannot be installed: $(tail -n 1 "$WORK/install.log")"
-	export CRI_NODE_PATH=$peers/grpc-js
+	export CRI_NODE_PATH=$peers
 	cache=${XDG_CACHE_HOME:-$HOME/.cache}/berth-peers/registry
 	"$TOP/tests/peers/registry" fill "$cache" > "$WORK/fill.log" 2>&1 ||
 		skip_all "no registry with test images: $(tail -n 1 "$WORK/fill.log")"
