@@ -108,6 +108,8 @@ void svc_container_stats(struct call *call);
 void svc_list_container_stats(struct call *call);
 void svc_pod_sandbox_stats(struct call *call);
 void svc_list_pod_sandbox_stats(struct call *call);
+void svc_list_metric_descriptors(struct call *call);
+void svc_list_pod_sandbox_metrics(struct call *call);
 
 void svc_list_images(struct call *call);
 void svc_image_status(struct call *call);

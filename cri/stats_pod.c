@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a pod uses as a whole: its cgroup, its network, its containers. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "cri/crid.h"
 #include "cri/list.h"
 #include "cri/method.h"
 #include "cri/stats_priv.h"
 #include "lib/mem.h"
-#include "lib/path.h"
-
-#define NET_DEV_MAX 65536 /* bytes */
-#define INTERFACES_MAX 16
 
 struct net_row {
-	Cri__NetworkInterfaceUsage usage[INTERFACES_MAX];
-	Cri__NetworkInterfaceUsage *list[INTERFACES_MAX];
-	Cri__UInt64Value values[INTERFACES_MAX][4];
-	char names[INTERFACES_MAX][32];
-	size_t count;
+	struct stats_net raw;
+	Cri__NetworkInterfaceUsage usage[STATS_INTERFACES_MAX];
+	Cri__NetworkInterfaceUsage *list[STATS_INTERFACES_MAX];
+	Cri__UInt64Value values[STATS_INTERFACES_MAX][4];
 };
 
 struct pod_row {
@@ -42,57 +32,30 @@ static void pod_row_done(struct pod_row *row)
 	free(row->list);
 }
 
-/* "  eth0: BYTES PACKETS ERRS DROP FIFO FRAME COMPRESSED MULTICAST BYTES PACKETS ERRS ..." */
-static void add_interface(struct net_row *n, char *line)
-{
-	char *colon = strchr(line, ':'), *name = line + strspn(line, " ");
-	unsigned long long v[11];
-	size_t i = n->count;
-
-	if (!colon || i == INTERFACES_MAX)
-		return;
-	*colon = 0;
-	if (str_eq(name, "lo") ||
-	    sscanf(colon + 1, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0],
-		   &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10]) != 11)
-		return;
-	str_copy(n->names[i], sizeof(n->names[i]), name);
-	cri__network_interface_usage__init(&n->usage[i]);
-	n->usage[i].name = n->names[i];
-	n->usage[i].rx_bytes = stats_number(&n->values[i][0], v[0]);
-	n->usage[i].rx_errors = stats_number(&n->values[i][1], v[2]);
-	n->usage[i].tx_bytes = stats_number(&n->values[i][2], v[8]);
-	n->usage[i].tx_errors = stats_number(&n->values[i][3], v[10]);
-	n->list[i] = &n->usage[i];
-	n->count++;
-}
-
-/* The container's process is in the pod's network: its view of the interfaces is the pod's. */
 static void fill_network(struct pod *pod, struct pod_row *row, int64_t now)
 {
-	auto_free char *text = NULL;
-	char path[64], *rest, *line;
-	struct err e = { 0 };
-	size_t len;
-	pid_t pid = pod->pause_pid;
+	struct net_row *n = &row->net;
 
-	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
-		if (ctr->state == CTR_RUNNING && ctr->pid > 0)
-			pid = ctr->pid;
-	if (pod->host_network || pid <= 0)
+	if (stats_net_read(pod, &n->raw) < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/net/dev", pid);
-	if (path_read(AT_FDCWD, path, NET_DEV_MAX, &text, &len, &e) < 0)
-		return;
-	rest = text;
-	while ((line = str_field(&rest, "\n")))
-		add_interface(&row->net, line);
+	for (size_t i = 0; i < n->raw.count; i++) {
+		const struct stats_net_if *from = &n->raw.list[i];
+		Cri__NetworkInterfaceUsage *to = &n->usage[i];
+
+		cri__network_interface_usage__init(to);
+		to->name = (char *)from->name;
+		to->rx_bytes = stats_number(&n->values[i][0], from->rx_bytes);
+		to->rx_errors = stats_number(&n->values[i][1], from->rx_errors);
+		to->tx_bytes = stats_number(&n->values[i][2], from->tx_bytes);
+		to->tx_errors = stats_number(&n->values[i][3], from->tx_errors);
+		n->list[i] = to;
+	}
 	cri__network_usage__init(&row->network);
 	row->network.timestamp = now;
-	row->network.n_interfaces = row->net.count;
-	row->network.interfaces = row->net.list;
-	if (row->net.count)
-		row->network.default_interface = row->net.list[0];
+	row->network.n_interfaces = n->raw.count;
+	row->network.interfaces = n->list;
+	if (n->raw.count)
+		row->network.default_interface = n->list[0];
 	row->linux_stats.network = &row->network;
 }
 

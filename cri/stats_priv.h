@@ -42,3 +42,22 @@ int stats_fill(struct crid *crid, const char *cgroup, struct stats_usage *u,
 int stats_fill_ctr(struct ctr *ctr, struct stats_ctr *row, struct err *e);
 /* Adds a packed message to a list's answer. */
 void stats_add_packed(struct str *out, const ProtobufCMessage *msg);
+
+#define STATS_INTERFACES_MAX 16
+
+struct stats_net_if {
+	char name[32];
+	uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped;
+	uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
+};
+
+struct stats_net {
+	struct stats_net_if list[STATS_INTERFACES_MAX];
+	size_t count;
+};
+
+/* The interfaces of a pod but loopback; -ENODATA for the node's network, or when nothing of the
+ * pod runs. */
+int stats_net_read(struct pod *pod, struct stats_net *ret);
+/* The text of /proc/PID/net/dev, which is changed. */
+void stats_net_parse(char *text, struct stats_net *ret);

@@ -109,6 +109,14 @@ ok "and fills it" test ${#out} -gt 16700000
 exec_sync -1 true
 like "a negative timeout is refused" "$error" "INVALID_ARGUMENT|code 3|timeout -1"
 
+env=$(jq -nc '[range(1500) | {key: "SERVICE_NUMBER_\(.)_PORT", value: ("tcp://10.0.0.1:\(.)" | @base64)}]')
+main=$ctr
+ctr crowded "{\"envs\": $env}" sleep 1000
+exec_sync 10 sh -c 'env | grep -c SERVICE_NUMBER; echo "$SERVICE_NUMBER_1499_PORT"'
+is "an environment longer than a message of ours arrives" "$out" $'1500\ntcp://10.0.0.1:1499'
+call RemoveContainer "{\"container_id\": \"$ctr\"}"
+ctr=$main
+
 # --- exec by URL ------------------------------------------------------------
 stream oe -- sh -c 'echo out; echo err >&2; exit 9' < /dev/null
 is "exec over SPDY: outputs and exit code" "$out $err $status" "out err 9"
@@ -190,6 +198,12 @@ is "a filter by label finds none" "$(jq '.stats // [] | length' <<< "$answer")" 
 call PodSandboxStats "{\"pod_sandbox_id\": \"$pod\"}"
 is "a pod counts its containers" "$(jq '.stats.linux.containers | length' <<< "$answer")" 3
 like "and its network" "$(jq -r '.stats.linux.network.interfaces[0].name' <<< "$answer")" "^eth0$"
+
+call ListPodSandboxMetrics '{}'
+is "metrics name the container as cAdvisor does" "$(jq -r --arg c "$ctr" '.pod_metrics[0].container_metrics[] |
+	select(.container_id == $c) | .metrics[] | select(.name == "container_processes") | .label_values | join(" ")' \
+	<<< "$answer" | cut -d' ' -f1,3-)" "web $IMAGE $ctr test one"
+is "and the pod's network" "$(jq -r '[.pod_metrics[0].metrics[] | .label_values[6]] | unique | join(" ")' <<< "$answer")" eth0
 
 call StopPodSandbox "{\"pod_sandbox_id\": \"$pod\"}"
 call RemovePodSandbox "{\"pod_sandbox_id\": \"$pod\"}"
