@@ -20,11 +20,13 @@
 
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "net/podlink.h"
 
 struct hostlink {
 	struct nl_cache_mngr *mngr;
 	struct nl_cache *links; /* of mngr */
 	struct nl_sock *sock; /* for requests */
+	bool news; /* of a link that is no pod's */
 };
 
 /* libnl has numbers of its own; those that we tell apart */
@@ -53,6 +55,24 @@ static int nl_fail(struct err *e, int r, const char *what)
 	return err_set(e, nl_errno(r), "%s: %s", what, nl_geterror(r));
 }
 
+/* Every pod that starts or ends is news of its link, and none of ours. */
+static bool hostlink_is_pods(struct rtnl_link *link)
+{
+	uint32_t group = rtnl_link_get_group(link);
+
+	return group == PODLINK_GROUP || group == PODLINK_GROUP_GONE;
+}
+
+static void on_change(struct nl_cache *cache, struct nl_object *o, int action, void *arg)
+{
+	struct rtnl_link *link = (struct rtnl_link *)(void *)o;
+	struct hostlink *h = arg;
+
+	(void)cache;
+	(void)action;
+	h->news |= rtnl_link_get_family(link) == AF_UNSPEC && !hostlink_is_pods(link);
+}
+
 int hostlink_open(struct hostlink **ret, struct err *e)
 {
 	struct hostlink *h = mem_alloc(sizeof(*h));
@@ -63,7 +83,7 @@ int hostlink_open(struct hostlink **ret, struct err *e)
 	if (r == 0)
 		r = nl_cache_mngr_alloc(NULL, NETLINK_ROUTE, NL_AUTO_PROVIDE, &h->mngr);
 	if (r == 0)
-		r = nl_cache_mngr_add(h->mngr, "route/link", NULL, NULL, &h->links);
+		r = nl_cache_mngr_add(h->mngr, "route/link", on_change, h, &h->links);
 	if (r < 0) {
 		hostlink_free(h);
 		return nl_fail(e, r, "watch links");
@@ -90,13 +110,15 @@ int hostlink_fd(const struct hostlink *h)
 
 int hostlink_update(struct hostlink *h, struct err *e)
 {
-	int r = nl_cache_mngr_data_ready(h->mngr);
+	int r;
 
+	h->news = false;
+	r = nl_cache_mngr_data_ready(h->mngr);
 	if (r >= 0 || r == -NLE_AGAIN)
-		return 0;
+		return h->news;
 	/* news was lost: read everything again */
 	r = nl_cache_refill(h->sock, h->links);
-	return r < 0 ? nl_fail(e, r, "read links") : 0;
+	return r < 0 ? nl_fail(e, r, "read links") : 1;
 }
 
 /* By ioctl: /sys may be of another network namespace. */
@@ -153,28 +175,39 @@ bool hostlink_find(struct hostlink *h, int index, struct hostlink_info *ret)
 	return true;
 }
 
-bool hostlink_nth(struct hostlink *h, size_t n, struct hostlink_info *ret)
+struct hostlink_order {
+	struct rtnl_link *link;
+	int index;
+};
+
+static int hostlink_compare(const void *a, const void *b)
 {
-	int best = 0;
+	return ((const struct hostlink_order *)a)->index -
+	       ((const struct hostlink_order *)b)->index;
+}
 
-	/* the cache is in no order that holds; n is small */
-	for (size_t i = 0; i <= n; i++) {
-		int next = 0;
+void hostlink_each(struct hostlink *h, bool (*each)(void *arg, const struct hostlink_info *info),
+		   void *arg)
+{
+	size_t count = 0;
+	auto_free struct hostlink_order *order =
+		mem_array((size_t)nl_cache_nitems(h->links) + 1, sizeof(*order));
 
-		for (struct nl_object *o = nl_cache_get_first(h->links); o;
-		     o = nl_cache_get_next(o)) {
-			struct rtnl_link *link = (struct rtnl_link *)(void *)o;
-			int index = rtnl_link_get_ifindex(link);
+	for (struct nl_object *o = nl_cache_get_first(h->links); o; o = nl_cache_get_next(o)) {
+		struct rtnl_link *link = (struct rtnl_link *)(void *)o;
 
-			if (rtnl_link_get_family(link) == AF_UNSPEC && index > best &&
-			    (!next || index < next))
-				next = index;
-		}
-		if (!next)
-			return false;
-		best = next;
+		if (rtnl_link_get_family(link) == AF_UNSPEC && !hostlink_is_pods(link))
+			order[count++] =
+				(struct hostlink_order){ link, rtnl_link_get_ifindex(link) };
 	}
-	return hostlink_find(h, best, ret);
+	qsort(order, count, sizeof(*order), hostlink_compare);
+	for (size_t i = 0; i < count; i++) {
+		struct hostlink_info info;
+
+		hostlink_fill(h, order[i].link, &info);
+		if (!each(arg, &info))
+			return;
+	}
 }
 
 bool hostlink_has_address(struct hostlink *h, int index, int family)

@@ -27,10 +27,12 @@ int hostlink_open(struct hostlink **ret, struct err *e);
 void hostlink_free(struct hostlink *h);
 /* Readable when there is news; then hostlink_update(). */
 int hostlink_fd(const struct hostlink *h);
+/* 1 when it is about links other than those of pods (which are never shown), else 0. */
 int hostlink_update(struct hostlink *h, struct err *e);
 
-/* In order of index; false past the end. */
-bool hostlink_nth(struct hostlink *h, size_t n, struct hostlink_info *ret);
+/* In order of index, until each returns false. */
+void hostlink_each(struct hostlink *h, bool (*each)(void *arg, const struct hostlink_info *info),
+		   void *arg);
 bool hostlink_find(struct hostlink *h, int index, struct hostlink_info *ret);
 /* An address of family on the link that can be used: of global scope, and not tentative. */
 bool hostlink_has_address(struct hostlink *h, int index, int family);

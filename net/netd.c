@@ -161,23 +161,6 @@ static struct netd_link *netd_find(struct netd *n, int index)
 	return NULL;
 }
 
-/* On Azure a second link with the same hardware address is a part of the first one. */
-static bool netd_is_slave(struct netd *n, const struct hostlink_info *info)
-{
-	static const char *const drivers[] = { "mlx4_core", "mlx5_core", "mana" };
-	struct hostlink_info other;
-	bool suspect = false;
-
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-		suspect |= str_eq(info->driver, drivers[i]);
-	for (size_t i = 0; suspect && hostlink_nth(n->links, i, &other); i++) {
-		if (other.index != info->index && str_eq(other.driver, "hv_netvsc") &&
-		    memcmp(other.mac, info->mac, 6) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool netd_is_named(const struct netd *n, const struct hostlink_info *info)
 {
 	for (size_t i = 0; i < n->nconfs; i++) {
@@ -187,37 +170,87 @@ static bool netd_is_named(const struct netd *n, const struct hostlink_info *info
 	return false;
 }
 
-/* Words without a link are for the first physical one that gets a carrier. */
-static void netd_choose(struct netd *n)
+/* On Azure a second link with the same hardware address is a part of the first one. */
+static bool netd_is_part(const struct hostlink_info *info)
 {
-	struct hostlink_info info;
-	bool open = false;
+	static const char *const drivers[] = { "mlx4_core", "mlx4_en", "mlx5_core", "mana" };
 
-	for (size_t i = 0; i < n->nconfs; i++)
-		open |= !*n->confs[i].link &&
-			(n->confs[i].dhcp4 || n->confs[i].ra || n->confs[i].has_address);
-	for (size_t i = 0; open && hostlink_nth(n->links, i, &info); i++) {
-		struct err e = { 0 };
-
-		if (!info.physical || netd_is_slave(n, &info) || netd_is_named(n, &info))
-			continue;
-		if (!info.up && hostlink_set(n->links, info.index, 0, NULL, true, &e) < 0)
-			log_error("link %s: %s", info.name, err_text(&e));
-		if (!info.carrier)
-			continue;
-		for (size_t k = 0; k < n->nconfs; k++) {
-			if (!*n->confs[k].link)
-				str_copy(n->confs[k].link, IFNAMSIZ, info.name);
-		}
-		open = false;
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (str_eq(info->driver, drivers[i]))
+			return true;
 	}
+	return false;
+}
+
+/* What the links are like, in one walk. */
+struct netd_view {
+	struct netd *n;
+	bool physical; /* there is one */
+	bool whole; /* one whose parts are to be left alone: a virtual link of Azure */
+	bool open; /* words without a link look for one */
+};
+
+static bool netd_on_view(void *arg, const struct hostlink_info *info)
+{
+	struct netd_view *v = arg;
+
+	v->physical |= info->physical;
+	v->whole |= str_eq(info->driver, "hv_netvsc");
+	return true;
+}
+
+static struct netd_view netd_view(struct netd *n)
+{
+	struct netd_view v = { .n = n };
+
+	hostlink_each(n->links, netd_on_view, &v);
+	for (size_t i = 0; i < n->nconfs; i++) {
+		const struct ipconf *c = &n->confs[i];
+
+		v.open |= !*c->link && (c->dhcp4 || c->ra || c->has_address);
+	}
+	return v;
+}
+
+/* Words without a link are for the first physical one that gets a carrier. */
+static bool netd_on_choice(void *arg, const struct hostlink_info *info)
+{
+	struct netd_view *v = arg;
+	struct netd *n = v->n;
+	struct err e = { 0 };
+
+	if (!info->physical || (v->whole && netd_is_part(info)) || netd_is_named(n, info))
+		return true;
+	if (!info->up && hostlink_set(n->links, info->index, 0, NULL, true, &e) < 0)
+		log_error("link %s: %s", info->name, err_text(&e));
+	if (!info->carrier)
+		return true;
+	for (size_t i = 0; i < n->nconfs; i++) {
+		if (!*n->confs[i].link)
+			str_copy(n->confs[i].link, IFNAMSIZ, info->name);
+	}
+	return false;
+}
+
+static bool netd_on_link(void *arg, const struct hostlink_info *info)
+{
+	struct netd *n = arg;
+	struct netd_link *link = netd_find(n, info->index);
+
+	if (!link && netd_is_named(n, info))
+		link = netd_link_new(n, info);
+	if (link)
+		netd_link_update(link, info);
+	return true;
 }
 
 static void netd_look(struct netd *n)
 {
+	struct netd_view view = netd_view(n);
 	struct hostlink_info info;
 
-	netd_choose(n);
+	if (view.open)
+		hostlink_each(n->links, netd_on_choice, &view);
 	list_for_each(link, &n->managed, struct netd_link, node) {
 		if (hostlink_find(n->links, link->info.index, &info))
 			continue;
@@ -225,14 +258,7 @@ static void netd_look(struct netd *n)
 		netd_link_free(link);
 		netd_names_changed(n);
 	}
-	for (size_t i = 0; hostlink_nth(n->links, i, &info); i++) {
-		struct netd_link *link = netd_find(n, info.index);
-
-		if (!link && netd_is_named(n, &info))
-			link = netd_link_new(n, &info);
-		if (link)
-			netd_link_update(link, &info);
-	}
+	hostlink_each(n->links, netd_on_link, n);
 }
 
 /* --- readiness ------------------------------------------------------------- */
@@ -261,17 +287,6 @@ static bool netd_conf_ready(struct netd *n, const struct ipconf *c)
 	return false;
 }
 
-static bool netd_any_physical(struct netd *n)
-{
-	struct hostlink_info info;
-
-	for (size_t i = 0; hostlink_nth(n->links, i, &info); i++) {
-		if (info.physical)
-			return true;
-	}
-	return false;
-}
-
 static void netd_check_ready(struct netd *n)
 {
 	bool ready = true, polled = false;
@@ -284,7 +299,7 @@ static void netd_check_ready(struct netd *n)
 		netd_tell(n, n->nconfs ? "the network is up" : "nothing is configured");
 		return;
 	}
-	if (n->implicit && n->container && !netd_any_physical(n)) {
+	if (n->implicit && n->container && !netd_view(n).physical) {
 		netd_tell(n, "no link to set up");
 		return;
 	}
@@ -325,13 +340,17 @@ static void on_links(void *arg, uint32_t events)
 {
 	struct netd *n = arg;
 	struct err e = { 0 };
+	int r;
 
 	(void)events;
-	if (hostlink_update(n->links, &e) < 0)
+	r = hostlink_update(n->links, &e);
+	if (r < 0)
 		log_error("%s", err_text(&e));
+	if (r == 0)
+		return;
 	netd_look(n);
 	netd_check_ready(n);
-	if (!n->told_ready && n->implicit && netd_any_physical(n) && !ev_timer_armed(&n->deadline))
+	if (!n->told_ready && n->implicit && netd_view(n).physical && !ev_timer_armed(&n->deadline))
 		ev_timer_set(&n->deadline, READY_MS);
 }
 
@@ -369,7 +388,7 @@ static int netd_start(struct netd *n, struct err *e)
 	if (n->hostname && conf_text(&n->conf, "node.hostname", NULL) == NULL)
 		netd_set_hostname(n->hostname);
 	netd_names_changed(n);
-	ev_timer_set(&n->deadline, n->implicit && !netd_any_physical(n) ? NO_LINK_MS : READY_MS);
+	ev_timer_set(&n->deadline, n->implicit && !netd_view(n).physical ? NO_LINK_MS : READY_MS);
 	netd_look(n);
 	netd_check_ready(n);
 	return 0;

@@ -97,19 +97,26 @@ static void podlink_add_up(struct netlink_batch *b, int index, const char *what)
 	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
 }
 
-/* No link-local address of the kernel's own making: it would wait for duplicates for a second. */
-static void podlink_add_quiet(struct netlink_batch *b, int index, bool localnet)
+/*
+ * No link-local address of the kernel's own making: it would wait for duplicates for a second. And
+ * a way out for connections to 127.0.0.1:hostPort. A family that the kernel has not is an error.
+ */
+static void podlink_add_family(struct netlink_batch *b, int index, bool quiet6, bool localnet4)
 {
-	struct nlmsghdr *h = netlink_add(b, RTM_NEWLINK, 0, "set up link", 0);
 	struct nlattr *spec, *family, *values;
+	struct nlmsghdr *h;
 
+	if (!quiet6 && !localnet4)
+		return;
+	h = netlink_add(b, RTM_NEWLINK, 0, "set up link", 0);
 	podlink_header(h, index);
 	spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
-	family = mnl_attr_nest_start(h, AF_INET6);
-	mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	mnl_attr_nest_end(h, family);
-	if (localnet) {
-		/* lets connections to 127.0.0.1:hostPort leave by this link */
+	if (quiet6) {
+		family = mnl_attr_nest_start(h, AF_INET6);
+		mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+		mnl_attr_nest_end(h, family);
+	}
+	if (localnet4) {
 		family = mnl_attr_nest_start(h, AF_INET);
 		values = mnl_attr_nest_start(h, IFLA_INET_CONF);
 		mnl_attr_put_u32(h, IPV4_DEVCONF_ROUTE_LOCALNET, 1);
@@ -250,8 +257,7 @@ int podlink_set_pod(struct podlink_ns *ns, const struct lease *l, struct err *e)
 		return err_set(e, ENODEV, "no " POD_LINK " in the pod");
 	netlink_batch_init(&b);
 	podlink_add_up(&b, LOOPBACK_INDEX, "bring the pod's lo up");
-	if (l->has6)
-		podlink_add_quiet(&b, index, false);
+	podlink_add_family(&b, index, l->has6, false);
 	podlink_add_up(&b, index, "bring " POD_LINK " up");
 	if (l->has4) {
 		podlink_add_address(&b, index, addr4, 32, 0, "add the pod's IPv4 address");
@@ -286,8 +292,7 @@ int podlink_set_host(struct netlink *host, const struct lease *l, struct err *e)
 	if (!index)
 		return err_set(e, ENODEV, "no link %s", name);
 	netlink_batch_init(&b);
-	if (l->has6 || l->has4)
-		podlink_add_quiet(&b, index, l->has4);
+	podlink_add_family(&b, index, l->has6, l->has4);
 	podlink_add_up(&b, index, "bring link up");
 	h = netlink_add(&b, RTM_NEWLINK, 0, "set link group", 0);
 	podlink_header(h, index);

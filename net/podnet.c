@@ -55,6 +55,30 @@ static int podnet_get_ranges(const struct json *body, const char *key, bool ipv6
 	return 0;
 }
 
+static void podnet_on_nft(void *arg, uint32_t events)
+{
+	struct podnet *n = arg;
+	struct err e = { 0 };
+
+	(void)events;
+	if (podnft_heard(n->watch) && n->configured && podnet_check_table(n, &e) < 0)
+		log_error("%s", err_text(&e));
+}
+
+/*
+ * Only when the table stands: the kernel begins to load nf_tables for a listener and does not
+ * wait, and a request that comes meanwhile finds it half there.
+ */
+static int podnet_listen(struct podnet *n, struct err *e)
+{
+	if (n->watch >= 0)
+		return 0;
+	if (podnft_watch(&n->watch, e) < 0 ||
+	    ev_add_fd(&n->ev, &n->on_nft, n->watch, EPOLLIN, podnet_on_nft, n, e) < 0)
+		return -e->code;
+	return podnet_check_table(n, e);
+}
+
 static int serve_config(struct podnet *n, const struct json *body, struct json_out *out,
 			struct err *e)
 {
@@ -76,7 +100,8 @@ static int serve_config(struct podnet *n, const struct json *body, struct json_o
 	n->nranges = nranges;
 	n->ndirect = ndirect;
 	n->masquerade = masquerade;
-	if ((!n->configured && podnet_load(n, e) < 0) || podnet_apply(n, e) < 0)
+	if ((!n->configured && podnet_load(n, e) < 0) || podnet_apply(n, e) < 0 ||
+	    podnet_listen(n, e) < 0)
 		return -e->code;
 	n->configured = true;
 	json_out_array(out, "families");
@@ -226,16 +251,6 @@ static void podnet_on_message(void *arg, uint32_t events)
 	ev_stop(&n->ev, r < 0);
 }
 
-static void podnet_on_nft(void *arg, uint32_t events)
-{
-	struct podnet *n = arg;
-	struct err e = { 0 };
-
-	(void)events;
-	if (podnft_heard(n->watch) && n->configured && podnet_check_table(n, &e) < 0)
-		log_error("%s", err_text(&e));
-}
-
 static int podnet_open(struct podnet *n, struct err *e)
 {
 	const char *pods = getenv("BERTH_PODS_DIR") ?: PODNET_DIR;
@@ -248,13 +263,9 @@ static int podnet_open(struct podnet *n, struct err *e)
 	n->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (n->home < 0)
 		return err_set(e, errno, "open /proc/self/ns/net");
-	if (netlink_open(&n->host, NETLINK_ROUTE, e) < 0 || podnft_open(&n->nft, e) < 0 ||
-	    podnft_watch(&n->watch, e) < 0)
+	if (netlink_open(&n->host, NETLINK_ROUTE, e) < 0 || podnft_open(&n->nft, e) < 0)
 		return -e->code;
-	if (ev_add_fd(&n->ev, &n->on_message, n->sock, EPOLLIN, podnet_on_message, n, e) < 0 ||
-	    ev_add_fd(&n->ev, &n->on_nft, n->watch, EPOLLIN, podnet_on_nft, n, e) < 0)
-		return -e->code;
-	return 0;
+	return ev_add_fd(&n->ev, &n->on_message, n->sock, EPOLLIN, podnet_on_message, n, e);
 }
 
 int podnet_worker(int sock)
