@@ -254,7 +254,8 @@ static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 	struct filter_runs runs = { 0 };
 	size_t next = 0;
 
-	qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
+	if (arch->count > 0)
+		qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
 	filter_section(r, arch, &next, 0, FILTER_X32, &runs);
 	if (arch->x32)
 		filter_section(r, arch, &next, FILTER_X32, UINT32_MAX, &runs);
