@@ -23,6 +23,7 @@ struct run {
 	const char *image;
 	char *name;
 	char id[ID_LEN + 1]; /* random: uid and the rest of the name */
+	const char *in_pod; /* a pod that is there; NULL: a new one */
 	bool host_network;
 	char **args;
 	size_t nargs;
@@ -102,6 +103,7 @@ static int run_options(struct run *r, int argc, char **argv, struct err *e)
 {
 	static const struct option options[] = {
 		{ "name", required_argument, NULL, 'n' },
+		{ "pod", required_argument, NULL, 'P' },
 		{ "host-network", no_argument, NULL, 'H' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -113,6 +115,9 @@ static int run_options(struct run *r, int argc, char **argv, struct err *e)
 		switch (opt) {
 		case 'n':
 			mem_replace(&r->name, optarg);
+			break;
+		case 'P':
+			r->in_pod = optarg;
 			break;
 		case 'H':
 			r->host_network = true;
@@ -128,7 +133,8 @@ static int run_options(struct run *r, int argc, char **argv, struct err *e)
 			break;
 		default:
 			return err_set(e, EINVAL,
-				       "run takes -n NAME, --host-network, -p, -v and -e");
+				       "run takes -n NAME, --pod POD, --host-network, -p, -v and "
+				       "-e");
 		}
 	}
 	if (result == 0 && optind >= argc)
@@ -271,6 +277,29 @@ static int remove_pod(struct client *c, char *id, struct err *e)
 	return a ? 0 : -e->code;
 }
 
+static int remove_container(struct client *c, char *id, struct err *e)
+{
+	Cri__RemoveContainerRequest q = CRI__REMOVE_CONTAINER_REQUEST__INIT;
+	auto_cri Cri__RemoveContainerResponse *a = NULL;
+
+	q.container_id = id;
+	a = cri_call(c, CRI_RUNTIME, "RemoveContainer", &q.base,
+		     &cri__remove_container_response__descriptor, CLIENT_CALL_MS, e);
+	return a ? 0 : -e->code;
+}
+
+/* The pod to go into, a new one or one that is there; its own config says where logs are. */
+static int need_pod(struct run *r, struct pod_parts *p, struct err *e)
+{
+	enum cri_kind kind;
+
+	if (!r->in_pod)
+		return run_pod(r, p, e);
+	if (cri_find(r->c, r->in_pod, &kind, &r->pod, e) < 0)
+		return -e->code;
+	return kind == CRI_POD ? 0 : err_set(e, EINVAL, "%.64s is no pod", r->in_pod);
+}
+
 static int run_all(struct run *r, int json, struct err *e)
 {
 	struct pod_parts p = { 0 };
@@ -280,13 +309,16 @@ static int run_all(struct run *r, int json, struct err *e)
 
 	make_pod(r, &p);
 	if (result == 0)
-		result = run_pod(r, &p, e);
+		result = need_pod(r, &p, e);
 	if (result == 0)
 		result = create_container(r, &p, e);
 	if (result == 0)
 		result = start_container(r, e);
-	if (result < 0 && r->pod)
-		remove_pod(r->c, r->pod, &ignored); /* what failed stays nowhere */
+	/* what failed stays nowhere */
+	if (result < 0 && r->pod && !r->in_pod)
+		remove_pod(r->c, r->pod, &ignored);
+	else if (result < 0 && r->ctr)
+		remove_container(r->c, r->ctr, &ignored);
 	free(p.log_directory);
 	if (result < 0)
 		return result;
@@ -436,17 +468,6 @@ static int stop_container(struct client *c, char *id, int64_t timeout_s, struct 
 	return a ? 0 : -e->code;
 }
 
-static int remove_container(struct client *c, char *id, struct err *e)
-{
-	Cri__RemoveContainerRequest q = CRI__REMOVE_CONTAINER_REQUEST__INIT;
-	auto_cri Cri__RemoveContainerResponse *a = NULL;
-
-	q.container_id = id;
-	a = cri_call(c, CRI_RUNTIME, "RemoveContainer", &q.base,
-		     &cri__remove_container_response__descriptor, CLIENT_CALL_MS, e);
-	return a ? 0 : -e->code;
-}
-
 static int find(struct client *c, const char *text, enum cri_kind *ret_kind, char **ret_id,
 		struct err *e)
 {
@@ -503,7 +524,7 @@ static int verb_rm(void *ctx, int argc, char **argv, struct err *e)
 
 const struct verb verbs_run[] = {
 	{ "run", "[OPTION...] IMAGE [ARG...]", 1, -1, verb_run_image,
-	  "a pod of one container; --name, --host-network, -p, -v, -e" },
+	  "a container; --pod POD, --name, --host-network, -p, -v, -e" },
 	{ "exec", "[-i] [-t] CONTAINER CMD...", 2, -1, verb_exec, "a command in a container" },
 	{ "attach", "[-i] [-t] CONTAINER", 1, -1, verb_attach, "this terminal to a container" },
 	{ "stop", "[-t SECONDS] CONTAINER|POD...", 1, -1, verb_stop,

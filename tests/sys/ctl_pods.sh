@@ -35,6 +35,18 @@ is "and stderr apart" "$(in_node "$ctl" logs "$ctr" 2>&1 > /dev/null)" err
 page() { in_node curl -fs http://127.0.0.1:8099/ | grep page; }
 ok "its port is the host's" wait_for 10 page
 
+second=$($ctl --json run --pod "${pod:0:13}" --name two "$IMAGE" \
+	sh -c 'wget -qO- http://127.0.0.1:8080/; exec sleep 1000')
+is "a second container goes into the same pod" "$(jq -r .pod <<< "$second")" "$pod"
+second=$(jq -r .container <<< "$second")
+shared() { [ "$(in_node "$ctl" logs "$second" 2> /dev/null)" = page ]; }
+ok "and reaches the first one by loopback" wait_for 10 shared
+$ctl run --pod "$pod" --name three "$IMAGE" /no/such > "$WORK/out" 2> "$WORK/err"
+is "one that cannot start leaves the pod as it was" \
+	"$?, $($ctl inspect "$pod" | jq -r .status.state), $($ctl ps -a | grep -c three)" \
+	"1, SANDBOX_READY, 0"
+$ctl rm "$second"
+
 is "exec gives the output" "$($ctl exec "$ctr" echo hello)" hello
 $ctl exec "$ctr" sh -c 'exit 23'
 is "and the exit code" "$?" 23
