@@ -7,6 +7,7 @@
 
 #include "lib/str.h"
 #include "net/cidr.h"
+#include "net/dns.h"
 
 /* RFC 2131 section 2 */
 enum {
@@ -269,26 +270,6 @@ static size_t option_addrs(const struct dhcp4_message *m, uint8_t code,
 	return n;
 }
 
-static bool name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_';
-}
-
-/* A name goes into files and system calls: nothing but letters, digits, '-', '_', '.'. */
-static bool name_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > 253 || name[0] == '.' || name[0] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (!name_char(name[i]) || (name[i] == '.' && name[i + 1] == '.'))
-			return false;
-	}
-	return true;
-}
-
 static bool option_name(const struct dhcp4_message *m, uint8_t code, char ret[static 256])
 {
 	int len = dhcp4_option(m, code, (uint8_t *)ret, 255);
@@ -299,64 +280,18 @@ static bool option_name(const struct dhcp4_message *m, uint8_t code, char ret[st
 	len = (int)strlen(ret); /* some servers send a NUL with it */
 	if (len > 0 && ret[len - 1] == '.')
 		ret[len - 1] = '\0';
-	return name_ok(ret);
-}
-
-/* One domain name at *at, compressed as in DNS; pointers must go backwards, so the loop ends. */
-static bool search_name(const uint8_t *data, size_t len, size_t *at, char ret[static 256])
-{
-	size_t i = *at, limit = *at, used = 0;
-	bool jumped = false;
-
-	while (i < len && data[i] != 0) {
-		size_t n = data[i];
-
-		if (n >= 0xc0) {
-			if (i + 1 >= len)
-				return false;
-			if (!jumped)
-				*at = i + 2;
-			jumped = true;
-			i = (n & 0x3f) << 8 | data[i + 1];
-			if (i >= limit)
-				return false;
-			limit = i;
-			continue;
-		}
-		if (n > 63 || i + 1 + n > len || used + n + 1 > 255)
-			return false;
-		if (used)
-			ret[used++] = '.';
-		memcpy(ret + used, data + i + 1, n);
-		used += n;
-		i += 1 + n;
-	}
-	if (i >= len)
-		return false;
-	if (!jumped)
-		*at = i + 1;
-	ret[used] = '\0';
-	return memchr(ret, '\0', used) == NULL;
+	return dns_name_ok(ret);
 }
 
 static void lease_search(const struct dhcp4_message *m, struct dhcp4_lease *l)
 {
 	uint8_t data[DHCP4_OPTION_MAX];
 	int len = dhcp4_option(m, OPT_SEARCH, data, sizeof(data));
-	size_t used = 0, at = 0;
 	char name[256];
 
-	while (len > 0 && at < (size_t)len && search_name(data, (size_t)len, &at, name)) {
-		size_t n = strlen(name);
-
-		if (!name_ok(name) || used + n + 2 > sizeof(l->search))
-			continue;
-		if (used)
-			l->search[used++] = ' ';
-		memcpy(l->search + used, name, n + 1);
-		used += n;
-	}
-	if (!used && option_name(m, OPT_DOMAIN, name))
+	if (len > 0)
+		dns_join_names(data, (size_t)len, l->search, sizeof(l->search));
+	if (!*l->search && option_name(m, OPT_DOMAIN, name))
 		str_copy(l->search, sizeof(l->search), name);
 }
 

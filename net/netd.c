@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -115,6 +116,28 @@ static void netd_set_hostname(const char *name)
 		log_warn("set host name %s: %s", label, strerror(errno));
 }
 
+/* Leases first: servers that the node's own network names are the nearest. */
+static void netd_gather(struct netd *n, struct resolv *r, const char **ret_name)
+{
+	list_for_each(link, &n->managed, struct netd_link, node) {
+		if (!link->leased)
+			continue;
+		for (size_t i = 0; i < link->lease.ndns; i++) {
+			struct ip server = ip4_from(link->lease.dns[i]);
+
+			resolv_add_server(r, &server);
+		}
+		resolv_add_search(r, link->lease.search);
+		if (!*ret_name && *link->lease.hostname)
+			*ret_name = link->lease.hostname;
+	}
+	list_for_each(link, &n->managed, struct netd_link, node) {
+		for (size_t i = 0; i < NETD_RA_SERVERS_MAX; i++)
+			resolv_add_link_server(r, &link->ra_servers[i].ip, link->info.name);
+		resolv_add_search(r, link->ra_search);
+	}
+}
+
 void netd_names_changed(struct netd *n)
 {
 	struct resolv r = n->fixed;
@@ -123,18 +146,7 @@ void netd_names_changed(struct netd *n)
 	struct err e = { 0 };
 	int dir;
 
-	list_for_each(link, &n->managed, struct netd_link, node) {
-		if (!link->leased)
-			continue;
-		for (size_t i = 0; i < link->lease.ndns; i++) {
-			struct ip server = ip4_from(link->lease.dns[i]);
-
-			resolv_add_server(&r, &server);
-		}
-		resolv_add_search(&r, link->lease.search);
-		if (!name && *link->lease.hostname)
-			name = link->lease.hostname;
-	}
+	netd_gather(n, &r, &name);
 	if (!n->hostname && name)
 		netd_set_hostname(name);
 	text = resolv_text(&r);
@@ -354,6 +366,21 @@ static void on_links(void *arg, uint32_t events)
 		ev_timer_set(&n->deadline, READY_MS);
 }
 
+static void on_options(void *arg, uint32_t events)
+{
+	uint8_t data[8192];
+	struct netd *n = arg;
+	struct ndopt o;
+	struct err ignored = { 0 };
+	ssize_t len = recv(n->options, data, sizeof(data), 0);
+
+	(void)events;
+	if (len <= 0 || ndopt_parse(data, (size_t)len, &o, &ignored) < 0)
+		return;
+	if (netd_find(n, o.ifindex))
+		netd_link_advertised(netd_find(n, o.ifindex), &o);
+}
+
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
 	struct netd *n = arg;
@@ -367,6 +394,7 @@ static int netd_start(struct netd *n, struct err *e)
 	sigset_t set;
 
 	list_init(&n->managed);
+	n->options = -1;
 	n->container = netd_in_container();
 	if (conf_load(CONF_PATH, &n->conf, e) < 0)
 		return -e->code;
@@ -383,6 +411,10 @@ static int netd_start(struct netd *n, struct err *e)
 	    hostlink_open(&n->links, e) < 0 ||
 	    ev_add_fd(&n->ev, &n->on_links, hostlink_fd(n->links), EPOLLIN, on_links, n, e) < 0)
 		return -e->code;
+	/* without it only advertised name servers are missed */
+	if (ndopt_open(&n->options, e) < 0 ||
+	    ev_add_fd(&n->ev, &n->on_options, n->options, EPOLLIN, on_options, n, e) < 0)
+		log_warn("%s", err_text(e));
 	if (hostlink_set(n->links, 1, 0, NULL, true, e) < 0)
 		log_error("link lo: %s", err_text(e));
 	if (n->hostname && conf_text(&n->conf, "node.hostname", NULL) == NULL)
@@ -410,6 +442,8 @@ int main(void)
 		log_error("%s", err_text(&e));
 	while (n->managed.next && !list_empty(&n->managed))
 		netd_link_free(list_entry(n->managed.next, struct netd_link, node));
+	if (n->options >= 0)
+		close(n->options);
 	hostlink_free(n->links);
 	conf_done(&n->conf);
 	ev_done(&n->ev);

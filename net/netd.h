@@ -14,16 +14,19 @@
 #include "net/dhcp4_io.h"
 #include "net/hostlink.h"
 #include "net/ipconf.h"
+#include "net/ndopt.h"
 #include "net/resolv.h"
 
 #define NETD_CONFS_MAX 16 /* words of net.ip */
 #define NETD_RESERVED_MAX 16
+#define NETD_RA_SERVERS_MAX 4
 #define NETD_LINK_ROUTES_MAX (2 * DHCP4_ROUTES_MAX)
 
 struct netd {
 	struct ev ev;
-	struct ev_source on_links, deadline, poll, signals, work;
+	struct ev_source on_links, on_options, deadline, poll, signals, work;
 	struct hostlink *links;
+	int options; /* socket of router advertisements' options; -1: none */
 	struct conf conf;
 	struct ipconf confs[NETD_CONFS_MAX];
 	size_t nconfs;
@@ -52,6 +55,14 @@ struct netd_link {
 	struct ev_source timer;
 	uint8_t message[DHCP4_MESSAGE_MAX]; /* the last one received: an ACK when bound */
 	size_t message_len;
+	/* of router advertisements */
+	struct {
+		struct ip ip; /* family 0: free */
+		uint64_t end_ms;
+	} ra_servers[NETD_RA_SERVERS_MAX];
+	char ra_search[256];
+	uint64_t ra_search_end_ms;
+	struct ev_source ra_timer; /* when the first of them ends */
 	bool leased;
 	struct cidr leased_address;
 	struct dhcp4_lease lease;
@@ -65,6 +76,8 @@ struct netd_link *netd_link_new(struct netd *netd, const struct hostlink_info *i
 void netd_link_free(struct netd_link *link);
 /* info is news; removes nothing. */
 void netd_link_update(struct netd_link *link, const struct hostlink_info *info);
+/* Name servers and domains of a router advertisement. */
+void netd_link_advertised(struct netd_link *link, const struct ndopt *o);
 /* Everything that the configuration wants of it is there. */
 bool netd_link_ready(struct netd_link *link);
 

@@ -287,6 +287,66 @@ static void on_send(void *arg, const uint8_t *data, size_t len, enum dhcp4_way w
 
 static const struct dhcp4_ops dhcp4_ops = { on_send, on_bound, on_lost };
 
+/* --- what routers advertise -------------------------------------------------- */
+
+static uint64_t advertised_end(uint32_t lifetime_s)
+{
+	return lifetime_s == NDOPT_FOREVER ? UINT64_MAX : ev_now_ms() + (uint64_t)lifetime_s * 1000;
+}
+
+/* Forgets what has ended, and waits for the next end. */
+static void on_ra_timer(void *arg)
+{
+	struct netd_link *link = arg;
+	uint64_t now = ev_now_ms(), next = UINT64_MAX;
+
+	for (size_t i = 0; i < NETD_RA_SERVERS_MAX; i++) {
+		if (link->ra_servers[i].ip.family && link->ra_servers[i].end_ms <= now)
+			link->ra_servers[i].ip.family = 0;
+		if (link->ra_servers[i].ip.family && link->ra_servers[i].end_ms < next)
+			next = link->ra_servers[i].end_ms;
+	}
+	if (*link->ra_search && link->ra_search_end_ms <= now)
+		*link->ra_search = '\0';
+	if (*link->ra_search && link->ra_search_end_ms < next)
+		next = link->ra_search_end_ms;
+	ev_timer_cancel(&link->ra_timer);
+	if (next != UINT64_MAX)
+		ev_timer_set(&link->ra_timer, next - now);
+	netd_names_changed(link->netd);
+}
+
+static void link_add_advertised(struct netd_link *link, const struct ndopt_server *s)
+{
+	size_t place = NETD_RA_SERVERS_MAX;
+
+	for (size_t i = NETD_RA_SERVERS_MAX; i-- > 0;) {
+		if (ip_equal(&link->ra_servers[i].ip, &s->ip)) {
+			place = i;
+			break;
+		}
+		if (!link->ra_servers[i].ip.family)
+			place = i;
+	}
+	if (place == NETD_RA_SERVERS_MAX)
+		return;
+	link->ra_servers[place].ip = s->ip;
+	link->ra_servers[place].end_ms = advertised_end(s->lifetime_s);
+}
+
+void netd_link_advertised(struct netd_link *link, const struct ndopt *o)
+{
+	if (!link->ra)
+		return;
+	for (size_t i = 0; i < o->nservers; i++)
+		link_add_advertised(link, &o->servers[i]);
+	if (o->has_search) {
+		str_copy(link->ra_search, sizeof(link->ra_search), o->search);
+		link->ra_search_end_ms = advertised_end(o->search_lifetime_s);
+	}
+	on_ra_timer(link);
+}
+
 /* --- its clock and its link ------------------------------------------------- */
 
 static void link_rearm(struct netd_link *link)
@@ -446,6 +506,7 @@ struct netd_link *netd_link_new(struct netd *netd, const struct hostlink_info *i
 	link->order = order;
 	dhcp4_io_init(&link->io);
 	ev_add_timer(&netd->ev, &link->timer, on_timer, link);
+	ev_add_timer(&netd->ev, &link->ra_timer, on_ra_timer, link);
 	list_add_tail(&netd->managed, &link->node);
 	link_begin(link);
 	return link;
@@ -455,6 +516,7 @@ void netd_link_free(struct netd_link *link)
 {
 	list_remove(&link->node);
 	ev_remove(&link->timer);
+	ev_remove(&link->ra_timer);
 	dhcp4_io_close(&link->io);
 	free(link);
 }
@@ -463,6 +525,7 @@ void netd_link_update(struct netd_link *link, const struct hostlink_info *info)
 {
 	bool came = info->carrier && !link->info.carrier;
 	bool went = !info->carrier && link->info.carrier;
+	struct err e = { 0 };
 	uint8_t mac[6];
 
 	memcpy(mac, link->info.mac, 6);
@@ -474,6 +537,9 @@ void netd_link_update(struct netd_link *link, const struct hostlink_info *info)
 	if (!came)
 		return;
 	log_info("link %s: carrier", info->name);
+	/* a link that was up before us: what routers said then is lost */
+	if (link->ra && ndopt_solicit(info->index, &e) < 0)
+		log_debug("link %s: %s", info->name, err_text(&e));
 	if (!link->dhcp4)
 		return;
 	if (!link->client.ops) {

@@ -6,15 +6,28 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 
-void resolv_add_server(struct resolv *r, const struct ip *server)
+static bool resolv_is_local(const struct ip *ip)
+{
+	return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
+
+void resolv_add_link_server(struct resolv *r, const struct ip *server, const char *link)
 {
 	if (!server->family || ip_is_any(server) || r->count == RESOLV_SERVERS_MAX)
 		return;
+	if (!resolv_is_local(server))
+		link = "";
 	for (size_t i = 0; i < r->count; i++) {
-		if (ip_equal(&r->servers[i], server))
+		if (ip_equal(&r->servers[i], server) && str_eq(r->links[i], link))
 			return;
 	}
+	str_copy(r->links[r->count], IFNAMSIZ, link);
 	r->servers[r->count++] = *server;
+}
+
+void resolv_add_server(struct resolv *r, const struct ip *server)
+{
+	resolv_add_link_server(r, server, "");
 }
 
 /* One whole word of a list. */
@@ -56,7 +69,8 @@ char *resolv_text(const struct resolv *r)
 	for (size_t i = 0; i < r->count; i++) {
 		char text[INET6_ADDRSTRLEN];
 
-		str_printf(&s, "nameserver %s\n", ip_text(&r->servers[i], text));
+		str_printf(&s, "nameserver %s%s%s\n", ip_text(&r->servers[i], text),
+			   *r->links[i] ? "%" : "", r->links[i]);
 	}
 	return str_take(&s);
 }

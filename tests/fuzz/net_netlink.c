@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "net/conntrack.h"
+#include "net/ndopt.h"
 #include "net/podhost.h"
 #include "net/podlink.h"
 #include "net/podnft.h"
@@ -88,13 +89,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct lease l = { .has4 = true, .ports = &port, .nports = 1 };
 	struct netlink nl = { .fd = -1, .seq = 1, .answer = malloc(32768) };
 	struct ip gateway = { .family = AF_INET, .bytes = { 10, 88, 0, 1 } };
+	struct ndopt options;
 	struct err e = { 0 };
 
 	if (len < 1)
 		goto done;
 	input = data + 1;
 	left = len - 1;
-	switch (data[0] % 6) {
+	switch (data[0] % 7) {
 	case 0:
 		podlink_list(&nl, on_link, NULL, &e);
 		break;
@@ -112,6 +114,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		break;
 	case 5:
 		podnft_heard(-1);
+		break;
+	case 6:
+		if (ndopt_parse(input, left, &options, &e) == 0 &&
+		    (options.nservers > NDOPT_SERVERS_MAX || strpbrk(options.search, "\n\t;/")))
+			abort();
 		break;
 	}
 done:

@@ -267,8 +267,10 @@ if command -v radvd > /dev/null; then
 	ip -n server addr add 2001:db8:7::1/64 dev s0 nodad
 	ip netns exec server sysctl -qw net.ipv6.conf.all.forwarding=1
 	cat > "$WORK/radvd.conf" <<-END
-		interface s0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;
-			prefix 2001:db8:7::/64 { AdvOnLink on; AdvAutonomous on; }; };
+		interface s0 { AdvSendAdvert on;
+			prefix 2001:db8:7::/64 { AdvOnLink on; AdvAutonomous on; };
+			RDNSS 2001:db8:7::53 fe80::53 { AdvRDNSSLifetime 1800; };
+			DNSSL ra.example { AdvDNSSLLifetime 1800; }; };
 	END
 	ip netns exec server radvd -n -C "$WORK/radvd.conf" -p "$WORK/radvd.pid" -m stderr 2>> "$WORK/radvd.log" &
 	pids+=($!)
@@ -277,6 +279,15 @@ if command -v radvd > /dev/null; then
 	ok "an advertised prefix makes it ready, forwarding or not" wait_for 20 is_ready
 	like "an address of it" "$(ip -6 -o addr show dev eth0 scope global)" '2001:db8:7:'
 	like "and the router" "$(ip -6 route show default)" 'proto ra'
+	names() { grep -q "nameserver 2001:db8:7::53" /run/berth/resolv.conf; }
+	ok "and its name servers" wait_for 10 names
+	is "as they are written" "$(grep -v '^#' /run/berth/resolv.conf)" \
+		"search ra.example
+nameserver 2001:db8:7::53
+nameserver fe80::53%eth0"
+	stop_netd
+	start_netd '{"net.ip": "eth0:auto6"}'
+	ok "a new netd asks for them again" wait_for 10 names
 	stop_netd
 else
 	skip "router advertisements" "radvd is missing"
