@@ -51,6 +51,7 @@ void lease_move(struct lease *to, struct lease *from)
 
 static int lease_parse_host_ip(const char *text, struct lease_port *p, struct err *e)
 {
+	struct in6_addr six;
 	struct ip ip;
 
 	p->v4 = p->v6 = p->any = true;
@@ -58,6 +59,10 @@ static int lease_parse_host_ip(const char *text, struct lease_port *p, struct er
 		return 0;
 	if (ip_parse(text, &ip, e) < 0)
 		return -e->code;
+	/* its answers would come from outside with a loopback address: the kernel takes none */
+	six = ip_to6(&ip);
+	if (ip.family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six))
+		return err_set(e, EOPNOTSUPP, "host address ::1 cannot be served, 127.0.0.1 can");
 	p->v4 = ip.family == AF_INET;
 	p->v6 = !p->v4;
 	p->any = ip_is_any(&ip);

@@ -28,6 +28,7 @@ enum op_kind {
 	OP_DNAT, /* a: family; reg: address; len: register of the port */
 	OP_MASQUERADE, /* a: flags */
 	OP_DROP,
+	OP_RETURN,
 	OP_JUMP, /* name: chain */
 };
 
@@ -79,6 +80,10 @@ struct op {
 #define DROP                    \
 	{                       \
 		.kind = OP_DROP \
+	}
+#define RETURN                    \
+	{                         \
+		.kind = OP_RETURN \
 	}
 #define JUMP(chain)                              \
 	{                                        \
@@ -140,6 +145,13 @@ static const struct rule {
 	  "fib daddr type local jump hostports",
 	  false,
 	  { FIB_TYPE, CMP(EQ, 4, HOST32(RTN_LOCAL)), JUMP("hostports") } },
+	/* the kernel takes no answer from outside to ::1: refused at once is better than a wait,
+	 * and "localhost" then goes to 127.0.0.1
+	 */
+	{ "output",
+	  "ip6 daddr ::1 return",
+	  false,
+	  { IS_IPV6, DADDR6(1), CMP(EQ, 16, [15] = 1), RETURN } },
 	{ "output",
 	  "fib daddr type local jump hostports",
 	  false,
@@ -158,11 +170,6 @@ static const struct rule {
 	  "oif != lo ip saddr 127.0.0.0/8 masquerade",
 	  false,
 	  { META(OIF, 1), CMP(NEQ, 4, HOST32(1)), IS_IPV4, NETWORK(12, 1, 1), CMP(EQ, 1, 127),
-	    MASQUERADE(0) } },
-	{ "postrouting",
-	  "oif != lo ip6 saddr ::1 masquerade",
-	  false,
-	  { META(OIF, 1), CMP(NEQ, 4, HOST32(1)), IS_IPV6, SADDR6(1), CMP(EQ, 16, [15] = 1),
 	    MASQUERADE(0) } },
 	{ "postrouting",
 	  "ip saddr @pods4 ip daddr != @direct4 masquerade fully-random",
@@ -192,10 +199,10 @@ bool podnft_rule_masquerades(size_t i)
 }
 
 static const char *const op_names[] = {
-	[OP_META] = "meta",	    [OP_CMP] = "cmp",	     [OP_NETWORK] = "payload",
-	[OP_TRANSPORT] = "payload", [OP_LOOKUP] = "lookup",  [OP_MAP] = "lookup",
-	[OP_FIB_TYPE] = "fib",	    [OP_DNAT] = "nat",	     [OP_MASQUERADE] = "masq",
-	[OP_DROP] = "immediate",    [OP_JUMP] = "immediate",
+	[OP_META] = "meta",	    [OP_CMP] = "cmp",	       [OP_NETWORK] = "payload",
+	[OP_TRANSPORT] = "payload", [OP_LOOKUP] = "lookup",    [OP_MAP] = "lookup",
+	[OP_FIB_TYPE] = "fib",	    [OP_DNAT] = "nat",	       [OP_MASQUERADE] = "masq",
+	[OP_DROP] = "immediate",    [OP_RETURN] = "immediate", [OP_JUMP] = "immediate",
 };
 
 static void op_payload(struct nftnl_expr *x, const struct op *op, uint32_t base)
@@ -263,6 +270,9 @@ static void op_fill(struct nftnl_expr *x, const struct op *op)
 		break;
 	case OP_DROP:
 		op_verdict(x, NF_DROP, NULL);
+		break;
+	case OP_RETURN:
+		op_verdict(x, (uint32_t)NFT_RETURN, NULL);
 		break;
 	case OP_JUMP:
 		op_verdict(x, (uint32_t)NFT_JUMP, op->name);

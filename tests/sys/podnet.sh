@@ -179,6 +179,8 @@ attach a '{"ports": [{"host_port": 65536, "container_port": 1}]}'
 like "a port out of range is refused" "$reply" '^error 22 .*host_port 65536'
 attach a '{"ports": [{"host_port": 1, "container_port": 1, "host_ip": "nonsense"}]}'
 like "a host address that is none is refused" "$reply" '^error 22 .*nonsense is no address'
+attach taken "{\"ports\": [$(port tcp ::1 8085 80)]}"
+like "a host port of ::1 is refused" "$reply" '^error 95 .*::1'
 unpod taken
 
 serve a 80
@@ -201,6 +203,7 @@ talks "host port of one host address, not of others" outside 2001:db8::10 8081 '
 talks "host port of loopback, not from outside" outside 192.0.2.10 8082 'refused'
 talks "host port on 127.0.0.1" host 127.0.0.1 8080 '^a sees 10.88.0.1$'
 talks "host port of 127.0.0.1 alone" host 127.0.0.1 8082 '^a sees 10.88.0.1$'
+talks "host port on ::1 is refused at once" host ::1 8080 'refused'
 talks "host port on the host's own address" host 192.0.2.10 8080 '^a sees'
 talks "host port on the host's own address, IPv6" host 2001:db8::10 8080 '^a sees'
 talks "host port from another pod" b 192.0.2.10 8080 '^a sees 10.88.0.3$'

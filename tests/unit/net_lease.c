@@ -126,7 +126,7 @@ static void ports_clash_on_the_same_address_only(void **state)
 			"{\"host_port\":80,\"container_port\":3,\"host_ip\":\"::\"},"
 			"{\"host_port\":80,\"container_port\":4,\"host_ip\":\"127.0.0.1\"},"
 			"{\"host_port\":80,\"container_port\":5,\"protocol\":\"udp\"},"
-			"{\"host_port\":80,\"container_port\":6,\"host_ip\":\"::1\"}]");
+			"{\"host_port\":80,\"container_port\":6,\"host_ip\":\"fd00::1\"}]");
 	assert_true(lease_port_clash(&l.ports[0], &l.ports[1]));
 	assert_true(lease_port_clash(&l.ports[0], &l.ports[2]));
 	assert_false(lease_port_clash(&l.ports[1], &l.ports[2]));
@@ -136,7 +136,7 @@ static void ports_clash_on_the_same_address_only(void **state)
 	assert_false(lease_port_clash(&l.ports[3], &l.ports[5]));
 	assert_string_equal(lease_port_text(&l.ports[0], text), "tcp port 80");
 	assert_string_equal(lease_port_text(&l.ports[1], text), "tcp port 80 of 0.0.0.0");
-	assert_string_equal(lease_port_text(&l.ports[5], text), "tcp port 80 of ::1");
+	assert_string_equal(lease_port_text(&l.ports[5], text), "tcp port 80 of fd00::1");
 }
 
 static const struct CMUnitTest tests[] = {
