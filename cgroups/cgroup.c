@@ -423,8 +423,8 @@ int cgroup_remove(int root, const char *path, struct err *e)
 
 	if (!rel || str_eq(rel, "."))
 		return err_set(e, EINVAL, "remove cgroup %s", path);
-	r = cgroup_rmdir(root, rel);
-	if (r == 0)
+	/* one try: folders below it are EBUSY too, and no waiting helps against them */
+	if (unlinkat(root, rel, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;
 	r = cgroup_open(root, path, &dir, e);
 	if (r < 0)

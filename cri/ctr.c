@@ -62,6 +62,7 @@ struct ctr *ctr_new(struct pod *pod, const char *id, Cri__ContainerConfig *confi
 	ctr->cgroup = mem_printf("%s/%s", root ? "" : pod->cgroup_parent, id);
 	ctr->stop_signal = SIGTERM;
 	ctr->rootfs = -1;
+	ctr->flow.label = ctr->id;
 	list_init(&ctr->create_calls);
 	list_init(&ctr->start_calls);
 	list_init(&ctr->stop_calls);

@@ -38,9 +38,20 @@ static void fail(struct flow *f)
 	undo_on(f);
 }
 
+/* Where the time goes, for whoever sets BERTH_LOG=debug. */
+static void step_done(struct flow *f)
+{
+	uint64_t now = step_now_us();
+
+	log_debug("%s: %s: %llu us", f->label ?: "flow", f->steps[f->at].name,
+		  (unsigned long long)(now - f->start_us));
+	f->start_us = now;
+	f->at++;
+}
+
 static void run_on(struct flow *f)
 {
-	for (; f->at < f->count; f->at++) {
+	while (f->at < f->count) {
 		int r;
 
 		if (f->aborted)
@@ -53,6 +64,7 @@ static void run_on(struct flow *f)
 			fail(f);
 			return;
 		}
+		step_done(f);
 	}
 	finish(f);
 }
@@ -60,7 +72,8 @@ static void run_on(struct flow *f)
 void flow_start(struct flow *f, const struct flow_step *steps, size_t count, void *ctx,
 		void (*on_end)(void *ctx, const struct err *e))
 {
-	*f = (struct flow){ .steps = steps,
+	*f = (struct flow){ .label = f->label,
+			    .steps = steps,
 			    .count = count,
 			    .ctx = ctx,
 			    .on_end = on_end,
@@ -80,7 +93,7 @@ void flow_continue(struct flow *f, const struct err *e)
 		f->err = *e;
 		fail(f);
 	} else {
-		f->at++;
+		step_done(f);
 		run_on(f);
 	}
 }

@@ -33,7 +33,8 @@ struct flow {
 	struct err err; /* the first failure */
 	void *ctx;
 	void (*on_end)(void *ctx, const struct err *e); /* e->code 0: all done */
-	uint64_t start_us;
+	uint64_t start_us; /* of the step at work */
+	const char *label; /* whose work it is, set once by the owner: for the log */
 };
 
 void flow_start(struct flow *f, const struct flow_step *steps, size_t count, void *ctx,

@@ -50,6 +50,7 @@ struct pod *pod_new(struct crid *crid, const char *id, Cri__PodSandboxConfig *co
 	pod->config = config;
 	pod->netns = -1;
 	pod->host_network = pod_network_mode(pod) == CRI__NAMESPACE_MODE__NODE;
+	pod->flow.label = pod->id;
 	shimlink_init(&pod->shim, &crid->ev);
 	list_init(&pod->ctrs);
 	list_init(&pod->run_calls);
