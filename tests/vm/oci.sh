@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# berth-oci where every cgroup controller and capability is there: Debian's
+# cloud kernels 6.12 and 6.1 in QEMU, with nothing but busybox around it.
+# Limits are read in the cgroup by the host's path; the kernel's own OOM killer and
+# fork limit decide. First out of the initramfs, which cannot be pivoted away.
+# shellcheck disable=SC2016
+. "$(dirname "$0")/../tap.sh"
+for tool in qemu-system-x86_64 busybox jq cpio; do
+	command -v $tool > /dev/null || skip_all "$tool is missing"
+done
+[ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
+. "$(dirname "$0")/../bundle.sh"
+
+image=$WORK/image
+mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,b}
+cp "$(command -v busybox)" "$image/bin/"
+cp "$BUILD/runtime/berth-oci" "$image/bin/"
+for applet in $(busybox --list); do
+	[ "$applet" = busybox ] || ln -s busybox "$image/bin/$applet"
+done
+
+# make NAME SCRIPT [FILTER]: a bundle that runs the script
+make()
+{
+	local script=$2
+	bundle "$1" ".process.args = [\"sh\", \"-c\", \$script] | ${3:-.}"
+	mkdir -p "$image/b/$1"
+	cp "$WORK/$1/config.json" "$image/b/$1/"
+	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
+	ln -s ../rootfs "$image/b/$1/rootfs"
+}
+eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
+limits='.linux.resources += {
+	memory: { limit: 33554432, swap: 41943040, reservation: 16777216 },
+	cpu: { shares: 512, quota: 50000, period: 200000, cpus: "0", mems: "0" },
+	pids: { limit: 20 },
+	blockIO: { weight: 500 },
+	hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }],
+	unified: { "memory.high": "31457280", "memory.oom.group": "1" } }'
+make hello 'echo hello; echo $(cat /proc/self/oom_score_adj) $(ulimit -Hn)' '
+	.process.oomScoreAdj = -500 | .process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 1000000, hard: 1000000 }]'
+make limits 'sleep 1000' "$limits"
+make hog 'head -c 100m /dev/zero | tail | wc -c' "$limits"
+make forks 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24; do sleep 2 & done; echo all' "$limits"
+make burner 'while :; do :; done' '.linux.resources.cpu = { quota: 10000, period: 100000 }'
+make device 'mknod /tmp/m c 1 1; mknod /tmp/k c 1 11; head -c 1 /tmp/m; head -c 0 /tmp/k && echo kmsg' '
+	.linux.resources.devices += [{ allow: true, type: "c", major: 1, minor: 11, access: "rwm" }] |
+	.process.capabilities |= map_values(. + ["CAP_SYSLOG"])'
+make recursive 'touch /vol/sub/x 2>&1 | grep -c Read-only' '
+	.mounts += [{ destination: "/vol", source: "/tmp/vol", options: ["rbind", "rro"] }]'
+make cgroups 'ls /sys/fs/cgroup | grep -c memory.max; mkdir /sys/fs/cgroup/x 2>&1 | grep -c Read-only'
+
+cat > "$image/init" << 'INIT'
+#!/bin/sh
+export PATH=/bin
+n=0
+is() {
+	n=$((n + 1))
+	if [ "$2" = "$3" ]; then echo "ok $n - $1"; else
+		echo "not ok $n - $1"; echo "# got: $2"; echo "# wanted: $3"; fi
+}
+run() { berth-oci run --bundle "/b/$1" "$1" 2>&1 < /dev/null; }
+in_cgroup() { cat "/sys/fs/cgroup/test/$1/$2"; }
+if [ ! -e /second ]; then
+	mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+	mount -t cgroup2 cgroup /sys/fs/cgroup; mount -t tmpfs tmp /tmp; mkdir -p /run
+	exec > /dev/ttyS0 2>&1 < /dev/null
+	echo "# $(uname -r)"
+	is "out of an initramfs the rootfs is moved" "$(berth-oci run --no-pivot --bundle /b/hello h | head -n 1)" hello
+	is "and pivot_root says that it cannot" "$(berth-oci run --bundle /b/hello h 2>&1 | grep -c 'pivot to the rootfs')" 1
+	umount /sys/fs/cgroup; mount -t tmpfs new /new
+	cp -a /bin /b /init /new/; mkdir -p /new/proc /new/sys /new/dev /new/tmp /new/run
+	echo $n > /new/second
+	umount /sys; umount /proc; umount /tmp
+	exec switch_root /new /init
+fi
+n=$(cat /second)
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+mount -t cgroup2 cgroup /sys/fs/cgroup; mount -t tmpfs tmp /tmp
+exec > /dev/ttyS0 2>&1 < /dev/null
+is "output, oom_score_adj and raised limits" "$(run hello)" "hello
+-500 1000000"
+berth-oci run --detach --bundle /b/limits l < /dev/null > /dev/null 2>&1
+is "memory.max" "$(in_cgroup limits memory.max)" 33554432
+is "memory.swap.max" "$(in_cgroup limits memory.swap.max)" 8388608
+is "memory.low" "$(in_cgroup limits memory.low)" 16777216
+is "memory.high of unified" "$(in_cgroup limits memory.high)" 31457280
+is "cpu.weight" "$(in_cgroup limits cpu.weight)" 59
+is "cpu.max" "$(in_cgroup limits cpu.max)" "50000 200000"
+is "cpuset.cpus" "$(in_cgroup limits cpuset.cpus)" 0
+is "pids.max" "$(in_cgroup limits pids.max)" 20
+is "hugetlb.2MB.max" "$(in_cgroup limits hugetlb.2MB.max)" 4194304
+is "io weight" "$(cat /sys/fs/cgroup/test/limits/io.bfq.weight 2> /dev/null || in_cgroup limits io.weight)" \
+	"$([ -e /sys/fs/cgroup/test/limits/io.bfq.weight ] && echo default 500 || echo default 4950)"
+berth-oci update --memory 50331648 --memory-swap 50331648 --cpu-quota 70000 --pids-limit 33 l
+is "update changes what it names" "$(in_cgroup limits memory.max) $(in_cgroup limits cpu.max) $(in_cgroup limits pids.max)" \
+	"50331648 70000 200000 33"
+is "and nothing else" "$(in_cgroup limits cpu.weight) $(in_cgroup limits memory.high)" "59 31457280"
+echo '{"memory":{"limit":4096,"checkBeforeUpdate":true}}' | berth-oci update --resources - l 2>&1 | grep -q 'below the' && r=yes
+is "a limit below what is used is refused when asked" "$r" yes
+berth-oci pause l
+is "a paused one is frozen" "$(in_cgroup limits cgroup.events | grep frozen)" "frozen 1"
+is "exec says so" "$(berth-oci exec l true 2>&1 | grep -c paused)" 1
+berth-oci delete --force l
+is "a frozen one is deleted by force" "$(find /sys/fs/cgroup/test -mindepth 1 -type d)" ""
+run hog > /tmp/out
+is "a memory hog's container ends with 137" "$?" 137
+is "forks beyond the limit fail" "$(run forks | grep -c 'fork')" 1
+berth-oci run --detach --bundle /b/burner burner < /dev/null > /dev/null 2>&1
+sleep 3
+usage=$(sed -n 's/^usage_usec //p' /sys/fs/cgroup/test/burner/cpu.stat)
+is "cpu time is bounded" "$([ "$usage" -lt 900000 ] && echo yes || echo "$usage us")" yes
+berth-oci kill burner KILL; sleep 0.5; berth-oci delete burner
+is "devices are those of the list" "$(run device)" "head: /tmp/m: Operation not permitted
+kmsg"
+mkdir -p /tmp/vol/sub; mount -t tmpfs sub /tmp/vol/sub
+is "recursive read-only is" "$(run recursive)" 1
+is "the cgroup mount shows its own cgroup, read-only" "$(run cgroups)" "1
+1"
+is "nothing is left" "$(find /sys/fs/cgroup/test -mindepth 1 -type d; berth-oci list -q)" ""
+echo "1..$n"
+poweroff -f
+INIT
+chmod +x "$image/init"
+(cd "$image" && find . | cpio -o -H newc 2> /dev/null | gzip -1) > "$WORK/initramfs"
+
+for kernel in 6.12 6.1; do
+	dir=$("$TOP/tests/vm/kernel" $kernel 2> "$WORK/kernel.log") || {
+		skip "kernel $kernel" "$(tail -n 1 "$WORK/kernel.log")"
+		continue
+	}
+	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 512 -nodefaults -display none \
+		-no-reboot -kernel "$dir"/boot/vmlinuz-* -initrd "$WORK/initramfs" \
+		-append "console=ttyS0 quiet panic=-1" -serial "file:$WORK/console" < /dev/null > "$WORK/qemu.log" 2>&1
+	tr -d '\r' < "$WORK/console" > "$WORK/text"
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) tap_pass "$kernel: ${line#ok * - }" ;;
+		"not ok "*) tap_fail "$kernel: ${line#not ok * - }" ;;
+		"# "*) echo "$line" ;;
+		esac
+	done < "$WORK/text"
+	ok "$kernel: the guest came to its end" grep -q '^1\.\.' "$WORK/text" || tail -n 30 "$WORK/text" | sed 's/^/# /'
+done
+done_testing
