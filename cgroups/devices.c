@@ -153,31 +153,44 @@ static void devices_exit(struct devices_prog *p, int verdict)
 	devices_emit(p, (struct bpf_insn){ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 });
 }
 
-/*
- * Each access bit is decided by the last rule that speaks about it, so the
- * rules are tried from the last to the first: an allowing one takes its bits
- * off what was asked, a refusing one ends it.
- */
+/* Jumps whose place to land is not known yet. */
+struct devices_jumps {
+	size_t at[DEVICES_RULES_MAX];
+	size_t count;
+};
+
+static void devices_jump_later(struct devices_prog *p, struct devices_jumps *j,
+			       struct bpf_insn insn)
+{
+	j->at[j->count++] = p->count;
+	devices_emit(p, insn);
+}
+
+static void devices_land(struct devices_prog *p, struct devices_jumps *j)
+{
+	for (size_t i = 0; i < j->count; i++)
+		p->insns[j->at[i]].off = (int16_t)(p->count - j->at[i] - 1);
+	j->count = 0;
+}
+
+static struct bpf_insn devices_unless_type(char type)
+{
+	return devices_jump(BPF_JNE, REG_TYPE,
+			    type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, 0);
+}
+
 static void devices_emit_rule(struct devices_prog *p, const struct device_rule *rule)
 {
-	size_t skips[3];
-	size_t n = 0;
+	struct devices_jumps skip = { .count = 0 };
 
-	if (rule->type != 'a') {
-		skips[n++] = p->count;
-		devices_emit(p, devices_jump(BPF_JNE, REG_TYPE,
-					     rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK
-							       : BPF_DEVCG_DEV_CHAR,
-					     0));
-	}
-	if (rule->type != 'a' && rule->major >= 0) {
-		skips[n++] = p->count;
-		devices_emit(p, devices_jump(BPF_JNE, REG_MAJOR, (int32_t)rule->major, 0));
-	}
-	if (rule->type != 'a' && rule->minor >= 0) {
-		skips[n++] = p->count;
-		devices_emit(p, devices_jump(BPF_JNE, REG_MINOR, (int32_t)rule->minor, 0));
-	}
+	if (rule->type != 'a')
+		devices_jump_later(p, &skip, devices_unless_type(rule->type));
+	if (rule->type != 'a' && rule->major >= 0)
+		devices_jump_later(p, &skip,
+				   devices_jump(BPF_JNE, REG_MAJOR, (int32_t)rule->major, 0));
+	if (rule->type != 'a' && rule->minor >= 0)
+		devices_jump_later(p, &skip,
+				   devices_jump(BPF_JNE, REG_MINOR, (int32_t)rule->minor, 0));
 	if (rule->allow) {
 		devices_emit(p, devices_alu(BPF_AND, REG_ASKED, (int32_t)(~rule->access & 7)));
 		devices_emit(p, devices_jump(BPF_JNE, REG_ASKED, 0, 2));
@@ -188,10 +201,63 @@ static void devices_emit_rule(struct devices_prog *p, const struct device_rule *
 		devices_emit(p, (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 2, 0 });
 		devices_exit(p, 0);
 	}
-	for (size_t i = 0; i < n; i++)
-		p->insns[skips[i]].off = (int16_t)(p->count - skips[i] - 1);
+	devices_land(p, &skip);
 }
 
+/* Allows everything to one kind of device, with a major number. */
+static bool devices_is_plain(const struct device_rule *rule)
+{
+	return rule->allow && rule->access == 7 && rule->type != 'a' && rule->major >= 0;
+}
+
+/*
+ * Plain rules of one type in a row, as all containers have them, share their
+ * checks: the verifier's work grows with each instruction. Returns how many.
+ */
+static size_t devices_emit_group(struct devices_prog *p, const struct device_rule *rows,
+				 size_t count)
+{
+	struct devices_jumps *skip = mem_alloc(sizeof(*skip));
+	struct devices_jumps *other = mem_alloc(sizeof(*other));
+	struct devices_jumps *allow = mem_alloc(sizeof(*allow));
+	char type = rows[count - 1].type;
+	int64_t major = -1;
+	size_t n = 0;
+
+	devices_jump_later(p, skip, devices_unless_type(type));
+	for (; n < count && n < DEVICES_RULES_MAX / 2; n++) {
+		const struct device_rule *rule = &rows[count - 1 - n];
+
+		if (!devices_is_plain(rule) || rule->type != type)
+			break;
+		if (rule->major != major) {
+			devices_land(p, other);
+			major = rule->major;
+			devices_jump_later(p, other,
+					   devices_jump(BPF_JNE, REG_MAJOR, (int32_t)major, 0));
+		}
+		devices_jump_later(p, allow,
+				   rule->minor < 0
+					   ? (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 0, 0 }
+					   : devices_jump(BPF_JEQ, REG_MINOR, (int32_t)rule->minor,
+							  0));
+	}
+	devices_land(p, other);
+	devices_jump_later(p, skip, (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 0, 0 });
+	devices_land(p, allow);
+	devices_exit(p, 1);
+	devices_land(p, skip);
+	free(skip);
+	free(other);
+	free(allow);
+	return n;
+}
+
+/*
+ * Each access bit is decided by the last rule that speaks about it, so the
+ * rules are tried from the last to the first: an allowing one takes its bits
+ * off what was asked, a refusing one ends it.
+ */
 int devices_compile(const struct device_rules *r, struct bpf_insn **ret, size_t *ret_count,
 		    struct err *e)
 {
@@ -206,8 +272,14 @@ int devices_compile(const struct device_rules *r, struct bpf_insn **ret, size_t 
 	devices_emit(&p, devices_load_field(REG_MINOR, 8));
 	devices_emit(&p, devices_alu(BPF_RSH, REG_ASKED, 16));
 	devices_emit(&p, devices_alu(BPF_AND, REG_TYPE, 0xffff));
-	for (size_t i = r->count; i > 0; i--)
-		devices_emit_rule(&p, &r->rows[i - 1]);
+	for (size_t i = r->count; i > 0;) {
+		if (devices_is_plain(&r->rows[i - 1])) {
+			i -= devices_emit_group(&p, r->rows, i);
+		} else {
+			devices_emit_rule(&p, &r->rows[i - 1]);
+			i--;
+		}
+	}
 	devices_exit(&p, 0);
 	*ret = p.insns;
 	*ret_count = p.count;

@@ -141,7 +141,7 @@ static int create_prepare(struct create *cr, struct err *e)
 	create_describe(cr);
 	if (limits_parse(s->resources, &cr->limits, e) < 0 ||
 	    devices_parse(s->resources, &cr->devices, e) < 0 ||
-	    seccomp_compile(s->seccomp, &cr->c.filter, e) < 0)
+	    seccomp_compile(s->seccomp, seccomp_has_x32(), &cr->c.filter, e) < 0)
 		return err_wrap(e, "config.json");
 	return ns_open(s, cr->birth.ns, e);
 }

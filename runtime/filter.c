@@ -46,7 +46,8 @@ void filter_rules_done(struct filter_rules *r)
 void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action,
 		      const struct filter_cond *conds, size_t count)
 {
-	mem_grow(&arch->rules, &arch->room, arch->count + 1, sizeof(*arch->rules));
+	if (arch->count == arch->room)
+		mem_grow(&arch->rules, &arch->room, arch->count + 1, sizeof(*arch->rules));
 	arch->rules[arch->count] = (struct filter_rule){
 		.number = number,
 		.action = action,
@@ -59,7 +60,8 @@ void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action
 
 static void filter_emit(struct filter_program *p, struct sock_filter insn)
 {
-	mem_grow(&p->insns, &p->room, p->count + 1, sizeof(*p->insns));
+	if (p->count == p->room)
+		mem_grow(&p->insns, &p->room, p->count + 1, sizeof(*p->insns));
 	p->insns[p->count++] = insn;
 }
 
@@ -201,10 +203,42 @@ static int filter_order(const void *a, const void *b)
 
 	if (x->number != y->number)
 		return x->number < y->number ? -1 : 1;
-	/* without conditions first: then nothing else of this number matters */
-	if ((x->cond_count == 0) != (y->cond_count == 0))
-		return x->cond_count == 0 ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+#define FILTER_NUMBERS 1024 /* of system calls, in each of two sections */
+
+static size_t filter_bucket(uint32_t number)
+{
+	uint32_t plain = number & ~FILTER_X32;
+
+	return plain >= FILTER_NUMBERS ? SIZE_MAX
+				       : plain + (number & FILTER_X32 ? FILTER_NUMBERS : 0);
+}
+
+/* By number, of equals in the order of the list: by counting, as numbers are small and many. */
+static void filter_sort(struct filter_arch *arch)
+{
+	uint32_t begin[2 * FILTER_NUMBERS + 1] = { 0 };
+	struct filter_rule *sorted;
+
+	for (size_t i = 0; i < arch->count; i++) {
+		size_t bucket = filter_bucket(arch->rules[i].number);
+
+		if (bucket == SIZE_MAX) {
+			qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
+			return;
+		}
+		begin[bucket + 1]++;
+	}
+	for (size_t i = 0; i < 2 * FILTER_NUMBERS; i++)
+		begin[i + 1] += begin[i];
+	sorted = mem_array(arch->count, sizeof(*sorted));
+	for (size_t i = 0; i < arch->count; i++)
+		sorted[begin[filter_bucket(arch->rules[i].number)]++] = arch->rules[i];
+	free(arch->rules);
+	arch->rules = sorted;
+	arch->room = arch->count;
 }
 
 static void filter_run_add(struct filter_runs *runs, struct filter_run run)
@@ -216,8 +250,24 @@ static void filter_run_add(struct filter_runs *runs, struct filter_run run)
 	last = runs->count ? &runs->rows[runs->count - 1] : NULL;
 	if (last && last->count == 0 && run.count == 0 && last->action == run.action)
 		return;
-	mem_grow(&runs->rows, &runs->room, runs->count + 1, sizeof(*runs->rows));
+	assert(runs->count < runs->room);
 	runs->rows[runs->count++] = run;
+}
+
+/* The fate of one number: without conditions decided once and for all. */
+static struct filter_run filter_run_of(const struct filter_rules *r, const struct filter_arch *arch,
+				       size_t first, size_t count)
+{
+	struct filter_run run = { arch->rules[first].number, r->action, first, count };
+
+	for (size_t i = first; i < first + count; i++) {
+		if (arch->rules[i].cond_count == 0) {
+			run.action = arch->rules[i].action;
+			run.count = 0;
+			break;
+		}
+	}
+	return run;
 }
 
 /* The rules of numbers from *next up to below end, and what is between and behind them. */
@@ -228,19 +278,13 @@ static void filter_section(const struct filter_rules *r, const struct filter_arc
 
 	filter_run_add(runs, (struct filter_run){ .lo = begin, .action = r->action });
 	while (*next < arch->count && arch->rules[*next].number < end) {
-		const struct filter_rule *rule = &arch->rules[*next];
-		struct filter_run run = { .lo = rule->number, .action = r->action };
+		size_t first = *next;
 
-		run.first = *next;
-		while (*next < arch->count && arch->rules[*next].number == rule->number)
+		while (*next < arch->count &&
+		       arch->rules[*next].number == arch->rules[first].number)
 			(*next)++;
-		run.count = *next - run.first;
-		if (rule->cond_count == 0) {
-			run.action = rule->action;
-			run.count = 0;
-		}
-		filter_run_add(runs, run);
-		behind = rule->number + 1;
+		filter_run_add(runs, filter_run_of(r, arch, first, *next - first));
+		behind = arch->rules[first].number + 1;
 		filter_run_add(runs, (struct filter_run){ .lo = behind, .action = r->action });
 	}
 	if (r->enosys && behind > begin)
@@ -251,17 +295,17 @@ static void filter_section(const struct filter_rules *r, const struct filter_arc
 static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 			struct filter_arch *arch)
 {
-	struct filter_runs runs = { 0 };
+	struct filter_runs runs = { .room = 2 * arch->count + 6 };
 	size_t next = 0;
 
-	if (arch->count > 0)
-		qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
+	runs.rows = mem_array(runs.room, sizeof(*runs.rows));
+	filter_sort(arch);
 	filter_section(r, arch, &next, 0, FILTER_X32, &runs);
 	if (arch->x32)
 		filter_section(r, arch, &next, FILTER_X32, UINT32_MAX, &runs);
 	else
 		filter_run_add(&runs,
-			       (struct filter_run){ .lo = FILTER_X32, .action = r->bad_arch });
+			       (struct filter_run){ .lo = FILTER_X32, .action = arch->x32_action });
 	/* -1 is what a tracer writes to skip a call */
 	filter_run_add(&runs, (struct filter_run){ .lo = UINT32_MAX, .action = r->action });
 	filter_load_data(p, offsetof(struct seccomp_data, nr));

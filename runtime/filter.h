@@ -51,7 +51,8 @@ struct filter_rule {
 
 struct filter_arch {
 	uint32_t audit; /* AUDIT_ARCH_* */
-	bool x32; /* numbers of x32 are rules too; else they get bad_arch */
+	bool x32; /* numbers of x32 are rules too */
+	uint32_t x32_action; /* else this is their fate */
 	struct filter_rule *rules; /* owned */
 	size_t count;
 	size_t room;

@@ -5,8 +5,10 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runtime/spec_int.h"
@@ -38,14 +40,15 @@ static const struct seccomp_arch {
 	const char *name;
 	uint32_t token; /* libseccomp's */
 	uint32_t audit;
+	uint32_t or ; /* goes into each number */
 } seccomp_family[] = {
 #if defined(__x86_64__)
-	{ "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64 },
-	{ "SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386 },
-	{ "SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64 },
+	{ "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, 0 },
+	{ "SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386, 0 },
+	{ "SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64, FILTER_X32 },
 #else
-	{ "SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64 },
-	{ "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM },
+	{ "SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, 0 },
+	{ "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0 },
 #endif
 };
 
@@ -215,51 +218,51 @@ static void seccomp_add_mux(struct filter_arch *arch, int pseudo, const struct s
 	}
 }
 
-static bool seccomp_resolve(const struct seccomp_arch *a, const char *name, int *ret)
+/* Of a call that the library does not know by any name; -1 when we do not either. */
+static int seccomp_newer_number(const char *name)
 {
-	int number = seccomp_syscall_resolve_name_arch(a->token, name);
-
-	for (size_t i = 0;
-	     number == __NR_SCMP_ERROR && i < sizeof(seccomp_newer) / sizeof(seccomp_newer[0]);
-	     i++) {
+	for (size_t i = 0; i < sizeof(seccomp_newer) / sizeof(seccomp_newer[0]); i++) {
 		if (str_eq(seccomp_newer[i].name, name))
-			number = (int)seccomp_newer[i].number;
+			return (int)seccomp_newer[i].number;
 	}
-	if (number == __NR_SCMP_ERROR)
-		return false;
-	if (number >= 0 && str_eq(a->name, "SCMP_ARCH_X32"))
-		number |= (int)FILTER_X32;
-	*ret = number;
-	return true;
+	return __NR_SCMP_ERROR;
+}
+
+static struct filter_arch *seccomp_arch_of(struct filter_rules *r, uint32_t audit)
+{
+	for (size_t i = 0; i < r->arch_count; i++) {
+		if (r->archs[i].audit == audit)
+			return &r->archs[i];
+	}
+	return NULL;
 }
 
 static void seccomp_name(struct filter_rules *r, const bool *wanted, const char *name,
 			 const struct seccomp_entry *en)
 {
-	bool known = false;
+	int newer = __NR_SCMP_ERROR;
 
 	for (size_t i = 0; i < SECCOMP_FAMILY; i++) {
 		const struct seccomp_arch *a = &seccomp_family[i];
 		int number;
 
-		if (!wanted[i] || !seccomp_resolve(a, name, &number))
+		if (!wanted[i])
 			continue;
-		known = true;
-		for (size_t k = 0; k < r->arch_count; k++) {
-			if (r->archs[k].audit != a->audit)
-				continue;
-			if (number >= 0)
-				seccomp_add(&r->archs[k], (uint32_t)number, en);
-			else if (a->audit == AUDIT_ARCH_I386)
-				seccomp_add_mux(&r->archs[k], number, en);
-		}
+		number = seccomp_syscall_resolve_name_arch(a->token, name);
+		/* what is new is new for all, and the native one is asked first */
+		if (number == __NR_SCMP_ERROR && i == 0)
+			newer = seccomp_newer_number(name);
+		if (number == __NR_SCMP_ERROR)
+			number = newer;
+		if (number >= 0)
+			seccomp_add(seccomp_arch_of(r, a->audit), (uint32_t)number | a->or, en);
+		else if (number != __NR_SCMP_ERROR && a->audit == AUDIT_ARCH_I386)
+			seccomp_add_mux(seccomp_arch_of(r, a->audit), number, en);
 	}
-	if (!known)
-		log_debug("linux.seccomp: system call %.64s is unknown and left out", name);
 }
 
-static int seccomp_archs_read(const struct json *profile, struct filter_rules *r, bool *wanted,
-			      struct err *e)
+static int seccomp_archs_read(const struct json *profile, bool has_x32, struct filter_rules *r,
+			      bool *wanted, struct err *e)
 {
 	auto_free const char **names = NULL;
 	size_t count = 0;
@@ -274,12 +277,19 @@ static int seccomp_archs_read(const struct json *profile, struct filter_rules *r
 			wanted[k] = wanted[k] || str_eq(names[i], seccomp_family[k].name);
 	}
 	for (size_t k = 0; k < SECCOMP_FAMILY; k++) {
-		bool x32 = str_eq(seccomp_family[k].name, "SCMP_ARCH_X32");
+		struct filter_arch *arch;
 
-		if (wanted[k] && x32)
-			r->archs[0].x32 = true;
-		else if (wanted[k])
-			r->archs[r->arch_count++].audit = seccomp_family[k].audit;
+		if (!wanted[k])
+			continue;
+		arch = seccomp_arch_of(r, seccomp_family[k].audit);
+		if (!arch) {
+			arch = &r->archs[r->arch_count++];
+			arch->audit = seccomp_family[k].audit;
+			arch->x32_action = r->bad_arch;
+		} else {
+			wanted[k] = arch->x32 = has_x32;
+			arch->x32_action = SECCOMP_RET_ERRNO | ENOSYS;
+		}
 	}
 	return 0;
 }
@@ -335,7 +345,15 @@ static int seccomp_syscalls_read(const struct json *profile, struct filter_rules
 	return 0;
 }
 
-int seccomp_compile(const struct json *profile, struct filter **ret, struct err *e)
+bool seccomp_has_x32(void)
+{
+	/* a filter of ours might kill us for the question */
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+		return true;
+	return syscall((long)(FILTER_X32 | SYS_getpid)) >= 0;
+}
+
+int seccomp_compile(const struct json *profile, bool x32, struct filter **ret, struct err *e)
 {
 	static const char *const missing[] = { "listenerPath", "listenerMetadata", NULL };
 	struct filter_rules r = { .bad_arch = SECCOMP_RET_KILL_PROCESS };
@@ -350,7 +368,7 @@ int seccomp_compile(const struct json *profile, struct filter **ret, struct err 
 	    json_need_text(profile, "defaultAction", &action, e) < 0 ||
 	    seccomp_action(action, profile, "defaultErrnoRet", &r.action, e) < 0 ||
 	    seccomp_flags_read(profile, &flags, e) < 0 ||
-	    seccomp_archs_read(profile, &r, wanted, e) < 0 ||
+	    seccomp_archs_read(profile, x32, &r, wanted, e) < 0 ||
 	    seccomp_syscalls_read(profile, &r, wanted, e) < 0) {
 		filter_rules_done(&r);
 		return err_wrap(e, "linux.seccomp");

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_PLANT(limits.count == 2);
 	if (devices_parse(s.resources, &rules, &e) == 0)
 		check_devices(&rules);
-	if (seccomp_compile(s.seccomp, &filter, &e) == 0 && filter)
+	if (seccomp_compile(s.seccomp, size % 2, &filter, &e) == 0 && filter)
 		check_filter(filter);
 	filter_free(filter);
 	hooks = hooks_save(&s);

@@ -32,6 +32,10 @@ static int run(const struct bpf_insn *p, size_t count, const uint32_t ctx[3])
 			if ((uint32_t)r[i->dst_reg] != (uint32_t)i->imm)
 				pc += (size_t)i->off;
 			break;
+		case BPF_JMP32 | BPF_JEQ | BPF_K:
+			if ((uint32_t)r[i->dst_reg] == (uint32_t)i->imm)
+				pc += (size_t)i->off;
+			break;
 		case BPF_JMP32 | BPF_JSET | BPF_K:
 			if ((uint32_t)r[i->dst_reg] & (uint32_t)i->imm)
 				pc += (size_t)i->off;
@@ -114,6 +118,65 @@ static void a_later_refusal_holds_against_allow_all(void **state)
 	assert_int_equal(ask(text, 'b', 7, 0, DEVICE_READ | DEVICE_WRITE | DEVICE_MKNOD), 1);
 }
 
+/* What the rules mean, said without a program. */
+static int meaning(const struct device_rules *r, char type, uint32_t major, uint32_t minor,
+		   unsigned int asked)
+{
+	for (unsigned int bit = 1; bit < 8; bit <<= 1) {
+		bool allowed = false;
+
+		if (!(asked & bit))
+			continue;
+		for (size_t i = 0; i < r->count; i++) {
+			const struct device_rule *rule = &r->rows[i];
+
+			if (rule->access & bit &&
+			    (rule->type == 'a' ||
+			     (rule->type == type && (rule->major < 0 || rule->major == major) &&
+			      (rule->minor < 0 || rule->minor == minor))))
+				allowed = rule->allow;
+		}
+		if (!allowed)
+			return 0;
+	}
+	return 1;
+}
+
+static void programs_mean_what_the_rules_say(void **state)
+{
+	unsigned int seed = 7;
+	(void)state;
+
+	for (int round = 0; round < 2000; round++) {
+		struct device_rule rows[12];
+		struct device_rules rules = { rows, (size_t)(rand_r(&seed) % 12), 12 };
+		auto_free struct bpf_insn *p = NULL;
+		struct err e = { 0 };
+		size_t count = 0;
+
+		for (size_t i = 0; i < rules.count; i++)
+			rows[i] = (struct device_rule){
+				.allow = rand_r(&seed) % 3 != 0,
+				.type = "acbcc"[rand_r(&seed) % 5],
+				.major = rand_r(&seed) % 4 - 1,
+				.minor = rand_r(&seed) % 4 - 1,
+				.access = rand_r(&seed) % 2 ? 7 : rand_r(&seed) % 7u + 1,
+			};
+		assert_int_equal(devices_compile(&rules, &p, &count, &e), 0);
+		for (int n = 2 * 4 * 4; n < 2 * 4 * 4 * 8; n++) {
+			char type = n & 1 ? 'b' : 'c';
+			uint32_t ctx[3] = { (uint32_t)(n >> 5) << 16 |
+						    (type == 'b' ? BPF_DEVCG_DEV_BLOCK
+								 : BPF_DEVCG_DEV_CHAR),
+					    n >> 1 & 3, n >> 3 & 3 };
+
+			if (run(p, count, ctx) !=
+			    meaning(&rules, type, ctx[1], ctx[2], (unsigned int)n >> 5))
+				fail_msg("round %d, request %d", round, n);
+		}
+	}
+}
+
 static void allow_all_needs_no_program(void **state)
 {
 	auto_device_rules rules = { 0 };
@@ -151,6 +214,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(everything_but_the_usual_is_refused_without_rules),
 	cmocka_unit_test(the_last_rule_decides_each_access),
 	cmocka_unit_test(a_later_refusal_holds_against_allow_all),
+	cmocka_unit_test(programs_mean_what_the_rules_say),
 	cmocka_unit_test(allow_all_needs_no_program),
 	cmocka_unit_test(bad_rules_are_named),
 };

@@ -79,7 +79,7 @@ static struct filter *compile(const char *text)
 	struct err e = { 0 };
 
 	assert_int_equal(json_parse(text, strlen(text), &json, &e), 0);
-	if (seccomp_compile(json, &f, &e) < 0)
+	if (seccomp_compile(json, true, &f, &e) < 0)
 		fail_msg("%s", e.msg);
 	json_free(json);
 	return f;
@@ -267,6 +267,22 @@ static void newer_calls_do_not_exist(void **state)
 	filter_free(f);
 }
 
+static void a_kernel_without_x32_says_so_itself(void **state)
+{
+	auto_free char *text = profile_text();
+	struct filter *f = NULL;
+	struct json *json = NULL;
+	struct err e = { 0 };
+	(void)state;
+
+	assert_int_equal(json_parse(text, strlen(text), &json, &e), 0);
+	assert_int_equal(seccomp_compile(json, false, &f, &e), 0);
+	assert_int_equal(ask(f, AUDIT_ARCH_X86_64, FILTER_X32, 0), SECCOMP_RET_ERRNO | ENOSYS);
+	assert_int_equal(ask(f, AUDIT_ARCH_X86_64, 0, 0), SECCOMP_RET_ALLOW);
+	json_free(json);
+	filter_free(f);
+}
+
 static void paths_through_the_program_are_short(void **state)
 {
 	auto_free char *text = profile_text();
@@ -347,7 +363,7 @@ static void bad_profiles_are_named(void **state)
 		struct err e = { 0 };
 
 		assert_int_equal(json_parse(bad[i][0], strlen(bad[i][0]), &json, &e), 0);
-		assert_true(seccomp_compile(json, &f, &e) < 0);
+		assert_true(seccomp_compile(json, true, &f, &e) < 0);
 		if (!strstr(e.msg, bad[i][1]))
 			fail_msg("%s: %s", bad[i][0], e.msg);
 		json_free(json);
@@ -382,6 +398,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_default_profile_is_what_libseccomp_makes_of_it),
 	cmocka_unit_test(conditions_are_what_libseccomp_makes_of_them),
 	cmocka_unit_test(newer_calls_do_not_exist),
+	cmocka_unit_test(a_kernel_without_x32_says_so_itself),
 	cmocka_unit_test(paths_through_the_program_are_short),
 	cmocka_unit_test(refusals_hold_for_multiplexed_calls_too),
 	cmocka_unit_test(an_argument_named_twice_means_either),
