@@ -164,6 +164,35 @@ tap_pass "18 kills left no half image"
 ok "the last of them came after the end" test "$whole" -gt 0
 is "and no file" "$(files)" ""
 
+# the order that a power cut relies on, and a child killed at each of its calls
+if command -v strace > /dev/null; then
+	calls=syncfs,fsync,renameat2,renameat,rename
+	strace -f -y -qq -e trace=$calls -e signal=none -o "$WORK/strace" \
+		"$BUILD/tests/sys/pull" "$store" --libexec "$BUILD/image" pull $reg/test/gzip:1 > /dev/null 2>> "$WORK/log"
+	is "layers: sync all, rename, sync folder; blobs, then names: sync, rename, sync folder" "$(awk '
+		/syncfs/ { print "S" } /renameat2.*layers/ { print "lr" } /fsync.*layers>/ { print "ld" }
+		/fsync.*\/sha256\/.*new>/ { print "bf" } /renameat.*\/sha256>/ { print "br" } /fsync.*\/sha256>/ { print "bd" }
+		/fsync.*\/images\/.*new>/ { print "nf" } /renameat.*\/images>/ { print "nr" } /fsync.*\/images>/ { print "nd" }
+		' "$WORK/strace" | sed -n '/^S/,$p' | paste -sd' ')" \
+		"S lr lr lr ld bf br bd bf br bd nf nr nd nf nr nd nd ld"
+	pull remove $reg/test/gzip:1
+	for call in syncfs fsync renameat renameat2 mknodat fsetxattr; do
+		for n in 1 2 4; do
+			strace -f -qq -e trace=$call -e inject=$call:signal=KILL:when=$n -o /dev/null \
+				"$BUILD/tests/sys/pull" "$store" --libexec "$BUILD/image" pull $reg/test/gzip:1 > /dev/null 2>&1
+			list=$(pull list)
+			left=$(find "$store/staging" "$store/trash" -mindepth 1 | wc -l)
+			[ "$left" = 0 ] || tap_fail "$left files are left after a kill at $call $n"
+			pull remove $reg/test/gzip:1
+			pull sweep
+			[ -z "$(files)" ] || { tap_fail "a kill at $call $n leaves files"; files; }
+		done
+	done
+	tap_pass "18 kills at system calls left nothing that counts"
+else
+	skip "the order that a power cut relies on" "strace is missing"
+fi
+
 is "an unknown image" "$(pull pull $reg/test/none:1 | cut -d: -f1)" "not found"
 is "an unknown tag" "$(pull pull $reg/test/gzip:9 | cut -d: -f1)" "not found"
 like "nobody listens" "$(pull pull 127.0.0.1:1/x:1)" "^unavailable: .*127.0.0.1:1"
