@@ -48,7 +48,7 @@ static int fetch_begin(void *arg, struct err *e)
 	return 0;
 }
 
-static int fetch_sink(void *arg, const char *data, size_t len, struct err *e)
+int fetch_sink(void *arg, const char *data, size_t len, struct err *e)
 {
 	struct fetch *f = arg;
 	uint64_t limit = f->job.has_size ? f->job.size : f->job.max;
@@ -206,7 +206,9 @@ static int get(struct fetch *f, const struct fetch_source *source, struct err *e
 /* When a connection breaks for good in the middle, that is a body cut short. */
 static int get_and_check(struct fetch *f, const struct fetch_source *source, struct err *e)
 {
-	if (get(f, source, e) < 0) {
+	int r = fetch_is_layout(source) ? fetch_layout(f, source, e) : get(f, source, e);
+
+	if (r < 0) {
 		if (f->failure == PULL_UNAVAILABLE && f->got > 0) {
 			f->failure = PULL_CORRUPT;
 			return err_set(e, EBADMSG, "cut short after %llu bytes",

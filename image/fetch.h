@@ -74,3 +74,10 @@ void fetch_use_token(struct fetch *f, const struct fetch_source *source);
  * there is nothing to answer with.
  */
 int fetch_authorize(struct fetch *f, const struct fetch_source *source, struct err *e);
+
+/* Hashes, counts and passes on a piece of the body. */
+int fetch_sink(void *fetch, const char *data, size_t len, struct err *e);
+
+/* fetch_layout.c: a folder in the place of a registry */
+bool fetch_is_layout(const struct fetch_source *source);
+int fetch_layout(struct fetch *f, const struct fetch_source *source, struct err *e);

@@ -9,7 +9,7 @@ command -v clang > /dev/null || skip_all "clang is missing"
 build=$TOP/build/fuzz
 mkdir -p "$build"
 (
-	cd "$build"
+	cd "$build" || exit
 	[ -f config.status ] || "$TOP/configure" CC=clang --enable-sanitizers --enable-fuzz
 	make -j"$(nproc)" fuzzers
 ) > "$WORK/make.log" 2>&1

@@ -208,6 +208,18 @@ like "all sources are named when none has it" \
 	"^unavailable: .*http://$reg: not found.*; https://quay.io: "
 pull remove $reg/test/gzip:1
 
+# a folder in the place of a registry
+chmod 755 "$WORK"
+skopeo copy -q "oci:$WORK/layouts/gzip:gzip" "oci:$WORK/preloaded:quay.io/pre/loaded:1"
+folder="--mirror *=oci:$WORK/preloaded"
+is "an image of a folder" "$(pull $folder pull quay.io/pre/loaded:1)" "ok $id"
+like "by its digest" "$(pull $folder pull "quay.io/pre/loaded@$digest")" "^ok $id"
+like "another one is not there" "$(pull $folder pull quay.io/pre/other:1)" "oci:$WORK/preloaded: not found; "
+pull remove "$id"
+blob=$(ls -S "$WORK/preloaded/blobs/sha256"/* | head -n 1)
+printf X | dd of="$blob" bs=1 seek=100 conv=notrunc status=none
+like "a damaged one is refused" "$(pull $folder pull quay.io/pre/loaded:1)" "^corrupt: .*layer sha256:${blob##*/}.*the bytes have"
+
 # a full disk
 truncate -s 24M "$WORK/small.img"
 mkfs.ext4 -q -F "$WORK/small.img"
