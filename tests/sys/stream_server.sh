@@ -112,6 +112,24 @@ u=$(url portforward)
 python3 "$client" forward "$u" 1 --timeout 20 > "$WORK/out" 2> "$WORK/err" < /dev/null
 like "a closed port is told on the error stream" "$(cat "$WORK/err")" "port 1: .*refused"
 
+# neither a client that does not read nor a program that does not read fills our memory
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; }
+u=$(url exec oe /usr/bin/yes)
+python3 "$client" exec "$u" --timeout 30 > /dev/null 2>&1 < /dev/null &
+reader=$!
+sleep 0.5
+kill -STOP $reader
+sleep 1
+full=$(rss)
+ok "a client that stops reading holds its program ($full kB)" test "$full" -lt 16384
+kill -KILL $reader
+wait $reader 2> /dev/null
+u=$(url exec ioe /bin/sleep 30)
+python3 "$client" exec "$u" -i --timeout 2 > /dev/null 2>&1 < <(head -c 60000000 /dev/zero)
+ok "a program that does not read holds its client ($(rss) kB)" test "$(rss)" -lt 16384
+u=$(url exec oe /bin/echo alive)
+is "and others go on" "$(python3 "$client" exec "$u" --timeout 20 < /dev/null)" alive
+
 # nothing stays behind
 before=$(ls "/proc/$pid/fd" | wc -l)
 for i in 1 2 3 4 5 6 7 8; do
