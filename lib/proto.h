@@ -51,6 +51,8 @@ enum proto_shim {
 	 *  "stderr", "timeout_ms"} with the stream's descriptors -> {"pid"}.
 	 * process.terminal true: the shim owns the pty and pumps. When
 	 * timeout_ms (0: none) is over, every process of the session is killed.
+	 * The sessions of a client that went away are hung up, and killed 10 s
+	 * later.
 	 * Without "process" its text is in a file, the descriptor behind the
 	 * stream's: an environment may be longer than a message.
 	 */

@@ -152,6 +152,7 @@ struct shim_exec {
 	struct list node;
 	struct shim_ctr *ctr;
 	char id[ID_LEN + 1];
+	uint64_t client; /* whose it is */
 	pid_t pid;
 	int pidfd;
 	int cgroup; /* of its own; -1: none could be made */
@@ -169,6 +170,9 @@ struct shim_exec {
 int shim_exec_start(struct shim *s, struct shim_call *call, struct err *e);
 int shim_exec_kill(struct shim *s, struct shim_call *call, struct err *e);
 int shim_exec_resize(struct shim *s, struct shim_call *call, struct err *e);
+/* Nobody has a use for its sessions any more: they are hung up, and killed when that is not enough.
+ */
+void shim_exec_client_gone(struct shim *s, uint64_t client);
 /* The container is gone: every session of it ended. */
 void shim_exec_end_all(struct shim_ctr *ctr);
 

@@ -22,6 +22,8 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 
+#define EXEC_HANGUP_MS 10000 /* from a session's hang-up to its kill */
+
 static struct shim_exec *exec_get(struct shim *s, const char *id)
 {
 	list_for_each(ctr, &s->ctrs, struct shim_ctr, node) {
@@ -191,6 +193,22 @@ static void exec_on_timer(void *arg)
 	ev_timer_set(&x->timer, SHIM_FLUSH_MS);
 }
 
+void shim_exec_client_gone(struct shim *s, uint64_t client)
+{
+	struct err e = { 0 };
+
+	list_for_each(ctr, &s->ctrs, struct shim_ctr, node) {
+		list_for_each(x, &ctr->execs, struct shim_exec, node) {
+			if (x->client != client || x->ended)
+				continue;
+			if (x->cgroup >= 0)
+				cgroup_signal(x->cgroup, SIGHUP, &e);
+			if (!ev_timer_armed(&x->timer))
+				ev_timer_set(&x->timer, EXEC_HANGUP_MS);
+		}
+	}
+}
+
 void shim_exec_end_all(struct shim_ctr *ctr)
 {
 	list_for_each(x, &ctr->execs, struct shim_exec, node) {
@@ -317,6 +335,7 @@ static int exec_start(struct shim_ctr *ctr, struct shim_call *call, int fds[3], 
 		process.oom_score_adj = ctr->oom_score_adj;
 	}
 	x = exec_new(ctr, r->exec);
+	x->client = call->reply.client;
 	if (exec_engine(x, &process, fds, e) < 0) {
 		if (x->pidfd >= 0) {
 			exec_kill_all(x);

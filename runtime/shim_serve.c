@@ -252,6 +252,7 @@ static void client_on_fd(void *arg, uint32_t events)
 	if (e.code == EPROTO)
 		log_warn("client %llu: %s: it is disconnected", (unsigned long long)c->serial,
 			 err_text(&e));
+	shim_exec_client_gone(s, c->serial);
 	client_free(c);
 }
 

@@ -205,6 +205,17 @@ is "metrics name the container as cAdvisor does" "$(jq -r --arg c "$ctr" '.pod_m
 	<<< "$answer" | cut -d' ' -f1,3-)" "web $IMAGE $ctr test one"
 is "and the pod's network" "$(jq -r '[.pod_metrics[0].metrics[] | .label_values[6]] | unique | join(" ")' <<< "$answer")" eth0
 
+# --- crid dies --------------------------------------------------------------
+ctr=$main
+node "$TOP/tests/peers/cri-call.mjs" "${ENDPOINT#unix://}" ExecSync \
+	"{\"container_id\": \"$ctr\", \"cmd\": [\"sleep\", \"7777\"]}" > /dev/null 2>&1 &
+orphans() { exec_sync 10 sh -c 'ps | grep -c "[s]leep 7777"'; [ "$out" = "$1" ]; }
+ok "an exec runs" wait_for 10 orphans 1
+kill -KILL "$PID"
+ok "crid comes back after SIGKILL" "$NODE" up "$dir"
+. "$dir/env"
+ok "nothing runs on for a client that is gone" wait_for 20 orphans 0
+
 call StopPodSandbox "{\"pod_sandbox_id\": \"$pod\"}"
 call RemovePodSandbox "{\"pod_sandbox_id\": \"$pod\"}"
 call Exec "{\"container_id\": \"$ctr\", \"cmd\": [\"true\"], \"stdout\": true}"
