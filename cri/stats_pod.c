@@ -79,6 +79,49 @@ static void fill_pod_ctrs(struct pod *pod, struct pod_row *row)
 	row->linux_stats.containers = row->list;
 }
 
+/* Pods that named no cgroup, or the same one, share it: then its numbers are not the pod's. */
+static bool shares_cgroup(const struct pod *pod)
+{
+	map_for_each(entry, &pod->crid->pods) {
+		const struct pod *other = entry->value;
+
+		if (other != pod && str_eq(other->cgroup_parent, pod->cgroup_parent))
+			return true;
+	}
+	return str_eq(pod->cgroup_parent, pod->crid->cgroup_parent);
+}
+
+static void sum(Cri__UInt64Value *to, const Cri__UInt64Value *from, Cri__UInt64Value **field)
+{
+	uint64_t so_far = *field ? to->value : 0;
+
+	if (from)
+		*field = stats_number(to, so_far + from->value);
+}
+
+/* The pod as the sum of its containers. */
+static void sum_ctrs(struct pod_row *row, int64_t now)
+{
+	struct stats_usage *u = &row->usage;
+
+	cri__cpu_usage__init(&u->cpu);
+	cri__memory_usage__init(&u->memory);
+	cri__io_usage__init(&u->io);
+	u->cpu.timestamp = u->memory.timestamp = u->io.timestamp = now;
+	for (size_t i = 0; i < row->linux_stats.n_containers; i++) {
+		const Cri__CpuUsage *c = row->list[i]->cpu;
+		const Cri__MemoryUsage *m = row->list[i]->memory;
+
+		sum(&u->core_ns, c->usage_core_nano_seconds, &u->cpu.usage_core_nano_seconds);
+		sum(&u->nano_cores, c->usage_nano_cores, &u->cpu.usage_nano_cores);
+		sum(&u->working_set, m->working_set_bytes, &u->memory.working_set_bytes);
+		sum(&u->usage, m->usage_bytes, &u->memory.usage_bytes);
+		sum(&u->rss, m->rss_bytes, &u->memory.rss_bytes);
+		sum(&u->faults, m->page_faults, &u->memory.page_faults);
+		sum(&u->major_faults, m->major_page_faults, &u->memory.major_page_faults);
+	}
+}
+
 static int fill_pod(struct pod *pod, struct pod_row *row, struct err *e)
 {
 	struct stats stats = { 0 };
@@ -95,7 +138,10 @@ static int fill_pod(struct pod *pod, struct pod_row *row, struct err *e)
 	row->attributes.annotations = pod->config->annotations;
 	row->stats.attributes = &row->attributes;
 	row->stats.linux = &row->linux_stats;
-	if (stats_fill(pod->crid, pod->cgroup_parent, &row->usage, &stats, e) < 0)
+	fill_pod_ctrs(pod, row);
+	if (shares_cgroup(pod))
+		sum_ctrs(row, crid_now_ns());
+	else if (stats_fill(pod->crid, pod->cgroup_parent, &row->usage, &stats, e) < 0)
 		return -e->code;
 	row->linux_stats.cpu = &row->usage.cpu;
 	row->linux_stats.memory = &row->usage.memory;
@@ -105,7 +151,6 @@ static int fill_pod(struct pod *pod, struct pod_row *row, struct err *e)
 		row->process.process_count = stats_number(&row->processes, stats.pids.current);
 	row->linux_stats.process = &row->process;
 	fill_network(pod, row, row->process.timestamp);
-	fill_pod_ctrs(pod, row);
 	return 0;
 }
 

@@ -197,6 +197,8 @@ call ListContainerStats '{"filter": {"label_selector": {"no": "such"}}}'
 is "a filter by label finds none" "$(jq '.stats // [] | length' <<< "$answer")" 0
 call PodSandboxStats "{\"pod_sandbox_id\": \"$pod\"}"
 is "a pod counts its containers" "$(jq '.stats.linux.containers | length' <<< "$answer")" 3
+is "and is their sum where it shares its cgroup" "$(jq '.stats.linux | (.cpu.usage_core_nano_seconds.value | tonumber) ==
+	([.containers[].cpu.usage_core_nano_seconds.value | tonumber] | add)' <<< "$answer")" true
 like "and its network" "$(jq -r '.stats.linux.network.interfaces[0].name' <<< "$answer")" "^eth0$"
 
 call ListPodSandboxMetrics '{}'
