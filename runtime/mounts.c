@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,6 +17,7 @@
 #include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
+#include "runtime/copyup.h"
 #include "runtime/rootfs.h"
 
 /* what lxcfs and the like may put over procfs; nothing else goes there */
@@ -205,29 +207,54 @@ static char *mounts_data(const struct spec_mount *m, bool existed, int target)
 	return m->data ? mem_strdup(m->data) : NULL;
 }
 
-static int mounts_new(struct birth *b, const struct spec_mount *m, const char *path, struct err *e)
+/* The new mount's own folder: what its path leads to by now. */
+static int mounts_finish(struct birth *b, const struct spec_mount *m, const char *path, int hidden,
+			 struct err *e)
 {
-	const char *type = str_eq(m->type, "cgroup") ? "cgroup2" : m->type;
-	auto_fd int target = -1;
 	auto_fd int made = -1;
-	auto_free char *data = NULL;
-	struct err ignored = { 0 };
-	bool existed = path_open(b->root, path, &made, &ignored) == 0;
+	auto_fd int to = -1;
 
-	fd_close(&made);
-	if (m->copy_up)
-		return err_set(e, ENOTSUP, "option tmpcopyup is not implemented");
-	if (mounts_open_target(b, path, true, &target, e) < 0 ||
-	    mounts_check_target(m, path, target, -1, e) < 0)
-		return -e->code;
-	data = mounts_data(m, existed, target);
-	if (mounts_on(target, m->source ?: type, type, m->flags, data, e) < 0)
-		return -e->code;
-	if (!m->propagation)
+	if (!m->propagation && hidden < 0)
 		return 0;
 	if (path_open(b->root, path, &made, e) < 0)
 		return -e->code;
+	if (hidden >= 0) {
+		to = openat(made, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (to < 0)
+			return err_set(e, errno, "open the new mount");
+		if (copyup(hidden, to, e) < 0)
+			return -e->code;
+	}
+	if (hidden >= 0 && m->flags & MS_RDONLY &&
+	    mnt_set(made, MOUNT_ATTR_RDONLY, 0, 0, false, e) < 0)
+		return -e->code;
 	return mounts_propagate(m, made, e);
+}
+
+static int mounts_new(struct birth *b, const struct spec_mount *m, const char *path, struct err *e)
+{
+	const char *type = str_eq(m->type, "cgroup") ? "cgroup2" : m->type;
+	unsigned long flags = m->flags;
+	auto_fd int target = -1;
+	auto_fd int hidden = -1;
+	auto_free char *data = NULL;
+	struct err ignored = { 0 };
+	bool existed = path_open(b->root, path, &target, &ignored) == 0;
+
+	fd_close(&target);
+	if (mounts_open_target(b, path, true, &target, e) < 0 ||
+	    mounts_check_target(m, path, target, -1, e) < 0)
+		return -e->code;
+	if (m->copy_up && existed) {
+		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (hidden < 0)
+			return err_set(e, errno, "open what is hidden");
+		flags &= ~(unsigned long)MS_RDONLY;
+	}
+	data = mounts_data(m, existed, target);
+	if (mounts_on(target, m->source ?: type, type, flags, data, e) < 0)
+		return -e->code;
+	return mounts_finish(b, m, path, hidden, e);
 }
 
 static int mounts_apply_one(struct birth *b, size_t i, const char *path, struct err *e)

@@ -234,7 +234,9 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.userns = s->userns;
 	c.pid = s->pid;
 	c.pidfd = state_open_pid(s);
-	if (c.pidfd >= 0 && cgroup_open(en->cgroup_root, c.cgroup_path, &c.cgroup, e) < 0) {
+	/* a dead one may have left processes, where it had no pid namespace */
+	if (c.cgroup_path && cgroup_open(en->cgroup_root, c.cgroup_path, &c.cgroup, e) < 0 &&
+	    (c.pidfd >= 0 || e->code != ENOENT)) {
 		container_done(&c);
 		return -e->code;
 	}

@@ -114,6 +114,15 @@ like "options reach the file system" \
 	"$(run '.mounts += [{ destination: "/t", type: "tmpfs", source: "t",
 		options: ["nosuid", "size=64k", "mode=700"] }]' 'grep " /t " /proc/self/mountinfo')" \
 	'nosuid.*size=64k,mode=700'
+mkdir -p "$WORK/inside/rootfs/up/d"
+echo up > "$WORK/inside/rootfs/up/d/f"
+ln -s d/f "$WORK/inside/rootfs/up/l"
+chmod 2750 "$WORK/inside/rootfs/up/d"
+chown 3:4 "$WORK/inside/rootfs/up/d/f"
+is "a tmpfs can begin with what it hides" \
+	"$(run '.mounts += [{ destination: "/up", type: "tmpfs", options: ["tmpcopyup", "ro"] }]' \
+		'cat /up/l; stat -c "%a %u %g %F" /up/d /up/d/f; touch /up/x 2>&1 | grep -c Read-only')" \
+	"$(printf 'up\n2750 0 0 directory\n644 3 4 regular file\n1')"
 mount --make-shared -t tmpfs shared "$WORK/volume/sub"
 like "propagation is what was asked for" \
 	"$(run ".mounts += [$volume + { source: \"$WORK/volume/sub\", options: [\"rbind\", \"rshared\"] }]" \
@@ -174,6 +183,14 @@ ok "delete ends it" oci delete c
 like "then there is none" "$(oci state c 2>&1)" 'container "c" does not exist'
 ok "delete by force does not mind" oci delete --force c
 
+bundle c '.linux.namespaces |= map(select(.type != "pid")) |
+	.process.args = ["sh", "-c", "sleep 1000 & exit 0"]'
+oci run --detach --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
+wait_for 5 sh -c "$BUILD/runtime/berth-oci --root $root state c | grep -q stopped"
+like "what a dead one without a pid namespace left can be listed" "$(oci ps c)" sleep
+ok "and killed" oci kill --all c KILL
+ok "so that its cgroup is empty" wait_for 5 grep -q 'populated 0' /sys/fs/cgroup/test/c/cgroup.events
+oci delete c
 bundle c '.process.args = ["/no/such"]'
 like "create tells that the program is not there" "$(oci create --bundle "$WORK/c" c 2>&1 < /dev/null)" \
 	'exec /no/such: No such file or directory'
