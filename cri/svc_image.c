@@ -194,20 +194,22 @@ void svc_remove_image(struct call *call)
 
 /* A pull for a call, in a cgroup of its own: /berth/crid/pull-N. */
 struct work {
-	struct call *call;
+	struct crid *crid;
+	struct call *call; /* gone when the pull was cancelled */
 	struct pull *pull;
 	char cgroup[32];
 	int cgroup_fd;
 };
 
-static void work_free(struct work *w)
+static void work_free(void *work)
 {
+	struct work *w = work;
 	struct err e = { 0 };
 
 	if (w->cgroup_fd >= 0) {
 		close(w->cgroup_fd);
-		if (cgroup_remove(w->call->crid->cgroup_crid, w->cgroup, &e) < 0)
-			log_debug("%s", err_text(&e)); /* a helper is just ending: swept later */
+		if (cgroup_remove(w->crid->cgroup_crid, w->cgroup, &e) < 0)
+			log_warn("%s", err_text(&e));
 	}
 	free(w);
 }
@@ -232,7 +234,7 @@ static void fail(struct call *call, const struct pull_result *r)
 		[PULL_FAILED] = { GRPC_UNKNOWN, "" },
 	};
 
-	call_fail(call, rows[r->failure].code, "%s%s", rows[r->failure].prefix, err_text(&r->err));
+	call_fail(call, rows[r->failure].code, "%s%s", rows[r->failure].prefix, r->err.msg);
 }
 
 static void on_pulled(void *arg, const struct pull_result *result)
@@ -258,14 +260,14 @@ static void on_gone(struct call *call)
 {
 	struct work *w = call->arg;
 
-	pull_cancel(w->pull);
-	work_free(w);
+	/* its cgroup is empty when the last helper is gone, not before */
+	pull_cancel(w->pull, work_free, w);
 	call_fail(call, GRPC_CANCELLED, "the pull was cancelled");
 }
 
 static void open_cgroup(struct work *w)
 {
-	struct crid *crid = w->call->crid;
+	struct crid *crid = w->crid;
 	struct err e = { 0 };
 
 	snprintf(w->cgroup, sizeof(w->cgroup), "pull-%u", ++crid->pulls);
@@ -297,6 +299,7 @@ void svc_pull_image(struct call *call)
 			.registry_token = q->auth->registry_token,
 		};
 	w = mem_alloc(sizeof(*w));
+	w->crid = call->crid;
 	w->call = call;
 	open_cgroup(w);
 	ask.cgroup = w->cgroup_fd;

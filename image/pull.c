@@ -456,6 +456,8 @@ static void pull_tell(struct pull *p, bool last)
 	char id[DIGEST_LEN + 1];
 	pull_done *done = p->done;
 	void *arg = p->arg;
+	void (*ended)(void *) = last ? p->ended : NULL;
+	void *ended_arg = p->ended_arg;
 
 	memcpy(id, p->config_doc.digest, sizeof(id));
 	if (p->failure == PULL_OK)
@@ -465,6 +467,8 @@ static void pull_tell(struct pull *p, bool last)
 		pull_free(p);
 	if (done)
 		done(arg, &result);
+	if (ended)
+		ended(ended_arg);
 }
 
 static void on_emptied(void *arg, const struct err *e)
@@ -615,11 +619,13 @@ int pull_start(const struct pull_setup *setup, const struct pull_ask *ask, pull_
 	return 0;
 }
 
-void pull_cancel(struct pull *p)
+void pull_cancel(struct pull *p, void (*ended)(void *arg), void *arg)
 {
 	struct err e = { 0 };
 
 	p->done = NULL;
+	p->ended = ended;
+	p->ended_arg = arg;
 	if (p->undoing)
 		return;
 	err_set(&e, ECANCELED, "cancelled");

@@ -87,5 +87,9 @@ typedef void pull_done(void *arg, const struct pull_result *result);
 int pull_start(const struct pull_setup *setup, const struct pull_ask *ask, pull_done *done,
 	       void *arg, struct pull **ret, struct err *e);
 
-/* Ends a pull without calling done; children are killed and staging goes, on the loop. */
-void pull_cancel(struct pull *p);
+/*
+ * Ends a pull without calling done: children are killed and staging goes, on
+ * the loop. ended (may be NULL) is called when that is so, once: only then is
+ * the cgroup empty.
+ */
+void pull_cancel(struct pull *p, void (*ended)(void *arg), void *arg);

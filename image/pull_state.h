@@ -66,6 +66,8 @@ struct pull {
 	int cgroup;
 	pull_done *done; /* NULL: cancelled, or already told */
 	void *arg;
+	void (*ended)(void *arg); /* of a cancelled one */
+	void *ended_arg;
 	struct ev_source work;
 	struct ev_source undo_limit;
 	size_t step;

@@ -13,7 +13,7 @@
 
 #include "image/pull.h"
 #include "image/report.h"
-#include "image/store_state.h"
+#include "image/store.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
@@ -83,15 +83,19 @@ static void on_pulled(void *arg, const struct pull_result *r)
 	driver_end(d);
 }
 
+static void on_ended(void *arg)
+{
+	driver_end(arg);
+}
+
 static void on_cancel(void *arg)
 {
 	struct driver *d = arg;
 
 	for (int i = 0; i < d->count; i++) {
 		if (d->pulls[i]) {
-			pull_cancel(d->pulls[i]);
+			pull_cancel(d->pulls[i], on_ended, d);
 			printf("cancelled\n");
-			driver_end(d);
 		}
 	}
 }
@@ -296,11 +300,6 @@ static int driver_run(struct driver *d, int argc, char **argv, struct err *e)
 	d->setup.store = d->store;
 	d->setup.mirrors = d->mirrors;
 	r = verb_run(verbs, sizeof(verbs) / sizeof(verbs[0]), d, argc - at, argv + at, e);
-	/* a cancelled pull ends behind its caller's back */
-	while (!list_empty(&d->store->pulls)) {
-		if (ev_round(&d->ev, -1, e) < 0)
-			return -e->code;
-	}
 	settle(d);
 	if (ev_run(&d->ev, &(struct err){ 0 }) < 0)
 		return -EIO;
