@@ -2,6 +2,7 @@
 /* The engine's side of a container's birth and start. */
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -357,6 +358,8 @@ int engine_start(struct engine *en, struct container *c, struct err *e)
 	if (r > 0) {
 		*e = m.type == SYNC_FAILED ? m.e : (struct err){ EPROTO, "start" };
 		r = -e->code;
+		/* it said its last word: who asks next finds it stopped */
+		poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, ENGINE_EMPTY_MS);
 	}
 	fd_close(&c->start);
 	if (r < 0)
