@@ -368,8 +368,10 @@ static int exec_sync(struct client *c, char *id, char **args, size_t nargs, stru
 		     CLIENT_PULL_MS, e);
 	if (!a)
 		return -e->code;
-	fwrite(a->stdout.data, 1, a->stdout.len, stdout);
-	fwrite(a->stderr.data, 1, a->stderr.len, stderr);
+	if (a->stdout.len)
+		fwrite(a->stdout.data, 1, a->stdout.len, stdout);
+	if (a->stderr.len)
+		fwrite(a->stderr.data, 1, a->stderr.len, stderr);
 	return a->exit_code;
 }
 
