@@ -17,7 +17,7 @@ const now = () => process.hrtime.bigint(); // CLOCK_MONOTONIC
 const api = loadApi();
 const runtimes = peers.map((p) => {
   const [name, socket] = p.split('=');
-  return { name, cri: connect(socket, api), start: [], exec: [], life: [] };
+  return { name, cri: connect(socket, api), times: {} };
 });
 let serial = 0;
 
@@ -43,27 +43,29 @@ async function once(rt, count) {
     mounts: [{ container_path: '/out', host_path: out }],
     linux: { security_context: { seccomp: { profile_type: 'RuntimeDefault' } } },
   };
+  const note = (what, from, to) => {
+    if (count) (rt.times[what] ??= []).push(Number(to - from) / 1e6);
+  };
+  const timed = async (method, request) => {
+    const from = now();
+    const reply = await rt.cri.call(method, request);
+    note(method, from, now());
+    return reply;
+  };
   const begin = now();
-  const { pod_sandbox_id: id } = await rt.cri.call('RunPodSandbox', { config: pod });
-  const { container_id: c } = await rt.cri.call('CreateContainer',
+  const { pod_sandbox_id: id } = await timed('RunPodSandbox', { config: pod });
+  const { container_id: c } = await timed('CreateContainer',
     { pod_sandbox_id: id, config: ctr, sandbox_config: pod });
-  await rt.cri.call('StartContainer', { container_id: c });
-  const first = await stamp(`${out}/stamp`);
-  const execs = [];
+  await timed('StartContainer', { container_id: c });
+  note('RunPodSandbox to first instruction', begin, await stamp(`${out}/stamp`));
   for (let i = 0; i < 5; i++) {
-    const t = now();
-    const r = await rt.cri.call('ExecSync', { container_id: c, cmd: ['/true'], timeout: 10 });
+    const r = await timed('ExecSync', { container_id: c, cmd: ['/true'], timeout: 10 });
     if (r.exit_code) throw new Error(`${rt.name}: exec exits ${r.exit_code}`);
-    execs.push(Number(now() - t) / 1e6);
   }
-  await rt.cri.call('StopContainer', { container_id: c, timeout: 5 });
-  await rt.cri.call('StopPodSandbox', { pod_sandbox_id: id });
-  await rt.cri.call('RemovePodSandbox', { pod_sandbox_id: id });
-  if (count) {
-    rt.start.push(Number(first - begin) / 1e6);
-    rt.exec.push(...execs);
-    rt.life.push(Number(now() - begin) / 1e6);
-  }
+  await timed('StopContainer', { container_id: c, timeout: 5 });
+  await timed('StopPodSandbox', { pod_sandbox_id: id });
+  await timed('RemovePodSandbox', { pod_sandbox_id: id });
+  note('whole life with 5 execs', begin, now());
   rmSync(out, { recursive: true, force: true });
 }
 
@@ -85,12 +87,13 @@ for (let i = 0; i < Number(rounds); i++) {
   for (const rt of runtimes) await once(rt, true);
 }
 console.log(`${rounds} interleaved rounds, ms: median (ratio to ${runtimes[0].name}), least (ratio)`);
-for (const [key, what] of [['start', 'RunPodSandbox to first instruction'],
-  ['exec', 'ExecSync'], ['life', 'whole life with 5 execs']]) {
-  const base = median(runtimes[0][key]), least = Math.min(...runtimes[0][key]);
+const shown = (ms, base) => `${ms.toFixed(2).padStart(9)} ${(ms / base).toFixed(1).padStart(6)}`;
+for (const what of Object.keys(runtimes[0].times)) {
+  const base = runtimes[0].times[what];
   for (const rt of runtimes) {
-    const m = median(rt[key]), l = Math.min(...rt[key]);
-    console.log(`${what.padEnd(36)} ${rt.name.padEnd(18)} ${m.toFixed(2).padStart(9)}  ${(m / base).toFixed(2).padStart(5)} ${l.toFixed(2).padStart(9)}  ${(l / least).toFixed(2).padStart(5)}`);
+    const t = rt.times[what];
+    console.log(what.padEnd(36), rt.name.padEnd(16), shown(median(t), median(base)),
+      shown(Math.min(...t), Math.min(...base)));
   }
 }
 runtimes.forEach((rt) => rt.cri.close());
