@@ -78,11 +78,21 @@ static void on_bury(void *arg)
 
 static void empty_trash(struct crid *crid);
 
+/* The folder stays: more may be on its way into it. */
 static int empty_main(void *arg, struct job_answer *ret, struct err *e)
 {
+	int fd = openat(JOB_FD, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
 	(void)arg;
 	(void)ret;
-	return path_remove_tree(JOB_FD, "trash", e);
+	while (dir && !e->code && (d = readdir(dir)))
+		if (d->d_name[0] != '.')
+			path_remove_tree(fd, d->d_name, e);
+	if (dir)
+		closedir(dir);
+	return -e->code;
 }
 
 static void on_emptied(void *arg, struct msg *m, const struct json *body, const struct err *e)

@@ -413,13 +413,9 @@ void ctr_load_all(struct crid *crid)
 	sort(&crid->ctrs);
 }
 
-/* What was half made or half removed goes; the rest is its pod's matter. */
-void ctr_recover_all(struct crid *crid)
+void ctr_recover(struct pod *pod)
 {
-	map_for_each(entry, &crid->ctrs) {
-		struct ctr *ctr = entry->value;
-
+	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
 		if (ctr->state == CTR_CREATING || ctr->state == CTR_REMOVING)
 			ctr_want_removal(ctr);
-	}
 }

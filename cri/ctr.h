@@ -67,6 +67,7 @@ struct ctr {
 	size_t nvolumes;
 	int rootfs; /* detached mount, between its making and the shim's taking; -1 */
 	bool want_removal;
+	bool hidden; /* being removed, and was never shown: it does not come back if that fails */
 	bool seen; /* its shim knows it, after a restart */
 	struct list create_calls, start_calls, stop_calls, remove_calls; /* struct call, node */
 	struct ev_source stop_timer;
@@ -130,7 +131,8 @@ int ctr_read_user(struct bundle_user *u, const struct json *user, struct err *e)
 void ctr_gone(struct ctr *ctr, const struct err *e);
 
 void ctr_load_all(struct crid *crid);
-void ctr_recover_all(struct crid *crid);
+/* What was half made or half removed goes, once the pod's shim was asked or is known to be gone. */
+void ctr_recover(struct pod *pod);
 /* Out of the maps now, freed at the end of the round. */
 void ctr_bury(struct ctr *ctr);
 void ctr_free(struct ctr *ctr);

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroups/cgroup.h"
 #include "cri/crid.h"
@@ -19,6 +20,8 @@
 
 #define START_MS 60000
 #define DELETE_MS 15000
+#define AGAIN_MS 1000 /* between tries to remove what nobody sees */
+#define POLL_MS 5 /* of a killed cgroup */
 #define KILL_MS 10000 /* from SIGKILL to an answer that it does not end */
 #define EXIT_LOST 255 /* the exit code when nobody knows it */
 #define EXIT_NOT_STARTED 128
@@ -240,23 +243,58 @@ static int remove_from_shim(void *ctx, struct err *e)
 	return FLOW_WAIT;
 }
 
-/* Gone already when the shim did its part. */
+/* Whether nothing of it lives any more; a cgroup that is not there is empty. */
+static bool is_cgroup_empty(const struct ctr *ctr, bool kill)
+{
+	struct err e = { 0 };
+	bool populated = false;
+	int fd;
+
+	if (cgroup_open(ctr->crid->cgroup, ctr->cgroup, &fd, &e) < 0)
+		return e.code == ENOENT;
+	if (cgroup_populated(fd, &populated, &e) < 0)
+		populated = e.code != ENOENT && e.code != ENODEV;
+	if (populated && kill && cgroup_kill(fd, &e) < 0)
+		log_warn("container %s: %s", ctr->id, err_text(&e));
+	close(fd);
+	return !populated;
+}
+
+static void on_poll(void *arg)
+{
+	struct ctr *ctr = arg;
+	struct err e = { 0 };
+
+	if (!is_cgroup_empty(ctr, false)) {
+		if (ev_now_ms() < ctr->kill_at_ms) {
+			ev_timer_set(&ctr->stop_timer, POLL_MS);
+			return;
+		}
+		err_set(&e, ETIMEDOUT, "a killed process does not end");
+	}
+	ctr->kill_at_ms = 0;
+	ev_remove(&ctr->stop_timer);
+	flow_continue(&ctr->flow, &e);
+}
+
+/* Dead already when the shim did its part. */
+static int remove_processes(void *ctx, struct err *e)
+{
+	struct ctr *ctr = ctx;
+
+	(void)e;
+	if (is_cgroup_empty(ctr, true))
+		return 0;
+	ctr->kill_at_ms = ev_now_ms() + KILL_MS;
+	ev_add_timer(&ctr->crid->ev, &ctr->stop_timer, on_poll, ctr);
+	ev_timer_set(&ctr->stop_timer, POLL_MS);
+	return FLOW_WAIT;
+}
+
 static int remove_cgroup(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
-	int fd;
 
-	if (cgroup_open(ctr->crid->cgroup, ctr->cgroup, &fd, e) < 0) {
-		if (e->code != ENOENT)
-			return -e->code;
-		e->code = 0;
-		return 0;
-	}
-	if (cgroup_kill(fd, e) == 0)
-		cgroup_wait_empty(fd, 100, e);
-	close(fd);
-	if (e->code)
-		return -e->code;
 	return cgroup_remove(ctr->crid->cgroup, ctr->cgroup, e);
 }
 
@@ -281,6 +319,7 @@ static int remove_record(void *ctx, struct err *e)
 
 static const struct flow_step remove_steps[] = {
 	{ "remove it from the shim", remove_from_shim, NULL },
+	{ "end its processes", remove_processes, NULL },
 	{ "remove its cgroup", remove_cgroup, NULL },
 	{ "remove its files", remove_files, NULL },
 	{ "remove its record", remove_record, NULL },
@@ -313,6 +352,11 @@ void ctr_gone(struct ctr *ctr, const struct err *e)
 	pod_ctr_removed(pod, &none);
 }
 
+static void on_again(void *arg)
+{
+	ctr_want_removal(arg);
+}
+
 static void on_removed(void *ctx, const struct err *e)
 {
 	struct ctr *ctr = ctx;
@@ -323,8 +367,13 @@ static void on_removed(void *ctx, const struct err *e)
 	}
 	log_error("container %s: remove: %s", ctr->id, err_text(e));
 	ctr->want_removal = false;
-	ctr->state = CTR_EXITED;
-	ctr_changed(ctr);
+	if (ctr->hidden) {
+		ev_add_timer(&ctr->crid->ev, &ctr->stop_timer, on_again, ctr);
+		ev_timer_set(&ctr->stop_timer, AGAIN_MS);
+	} else {
+		ctr->state = CTR_EXITED;
+		ctr_changed(ctr);
+	}
 	answer_remove(ctr, e);
 	pod_ctr_removed(ctr->pod, e);
 }
@@ -340,6 +389,7 @@ void ctr_next(struct ctr *ctr)
 	}
 	if (ctr->state == CTR_CREATED || ctr->state == CTR_RUNNING)
 		ctr->finished_at = crid_now_ns();
+	ctr->hidden = ctr->state == CTR_CREATING || ctr->state == CTR_REMOVING;
 	ctr->state = CTR_REMOVING;
 	ev_remove(&ctr->stop_timer);
 	/* the next container of this name need not wait */

@@ -107,6 +107,7 @@ static void on_end(void *ctx, const struct err *e)
 		shimlink_close(&pod->shim);
 		pod_shim_died(pod);
 	} else {
+		ctr_recover(pod);
 		pod_next(pod);
 	}
 	count_down(pod->crid);
@@ -226,6 +227,7 @@ static void recover(struct pod *pod)
 		break;
 	case POD_NOTREADY:
 		pod->unclean = pod->network_up;
+		ctr_recover(pod);
 		break;
 	}
 }
@@ -236,7 +238,6 @@ void pod_recover_all(struct crid *crid)
 	ev_add_timer(&crid->ev, &crid->load_timer, on_load_late, crid);
 	ev_timer_set(&crid->load_timer, LOAD_MS);
 	sweep_all(crid);
-	ctr_recover_all(crid);
 	map_for_each(entry, &crid->pods)
 		recover(entry->value);
 	store_sweep(crid->store);

@@ -231,6 +231,7 @@ static void on_stopped(void *ctx, const struct err *e)
 	if (pod->state != POD_REMOVING)
 		pod->state = POD_NOTREADY;
 	log_info("pod %s: stopped", pod->id);
+	ctr_recover(pod);
 	pod_changed(pod);
 	answer_stop(pod, e);
 	pod_next(pod);

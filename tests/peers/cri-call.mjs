@@ -57,14 +57,14 @@ export function loadApi(file = join(here, '../../cri/api/api.json')) {
 }
 
 /** Clients for every service of the API; method(name) finds the right one. */
-export function connect(socket, api = loadApi(), more = {}) {
+export function connect(socket, api = loadApi(), more = {}, channel = {}) {
   const defs = loader.fromJSON(toProtobufJs(api),
     { keepCase: true, longs: String, enums: String, defaults: false, bytes: Buffer, ...more });
   let pkg = grpc.loadPackageDefinition(defs);
   for (const part of api.package.split('.')) pkg = pkg[part];
   const target = socket.includes(':') ? socket : `unix://${socket}`;
   const options = { 'grpc.default_authority': 'localhost',
-    'grpc.max_receive_message_length': 16 << 20 };
+    'grpc.max_receive_message_length': 16 << 20, ...channel };
   const clients = {};
   for (const s of Object.keys(api.services)) {
     clients[s] = new pkg[s](target, grpc.credentials.createInsecure(), options);
