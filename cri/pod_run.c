@@ -190,13 +190,30 @@ struct shim_start {
 	const char *program, *folder;
 };
 
+/*
+ * From a read-only copy of its mount, as it would run itself again otherwise; when that cannot be
+ * had it does, or says why not.
+ */
+static void shim_exec(const struct shim_start *s, char *const *argv)
+{
+	auto_free char *libexec = mem_printf(SHIM_LIBEXEC_ENV "=%s", s->pod->crid->libexec);
+	char *envp[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", libexec, NULL };
+	auto_fd int copy = -1;
+	struct err e = { 0 };
+
+	if (mnt_clone(AT_FDCWD, s->program, 0, &copy, &e) == 0 &&
+	    mnt_set(copy, MOUNT_ATTR_RDONLY, 0, 0, 0, &e) == 0)
+		execveat(copy, "", argv, envp, AT_EMPTY_PATH);
+	execve(s->program, argv, envp);
+	dprintf(STDERR_FILENO, "start %s: %s\n", s->program, strerror(errno));
+}
+
 /* In the child: what may hang is done here, not on the loop. */
 static int shim_main(void *arg)
 {
 	const struct shim_start *s = arg;
 	const char *log_directory = s->pod->config->log_directory;
 	char *argv[] = { (char *)(uintptr_t) "berth-shim", (char *)(uintptr_t)s->folder, NULL };
-	char *envp[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	struct err e = { 0 };
 
 	if (*log_directory && path_mkdirs(log_directory, 0755, &e) < 0) {
@@ -204,8 +221,9 @@ static int shim_main(void *arg)
 		return 1;
 	}
 	if (setrlimit(RLIMIT_NOFILE, &s->pod->crid->nofile) == 0)
-		execve(s->program, argv, envp);
-	dprintf(STDERR_FILENO, "start %s: %s\n", s->program, strerror(errno));
+		shim_exec(s, argv);
+	else
+		dprintf(STDERR_FILENO, "limit descriptors: %s\n", strerror(errno));
 	return 127;
 }
 

@@ -8,6 +8,9 @@
 
 #define PROTO_VERSION 1
 
+/* To berth-shim when it runs from somewhere without a name: where berth-pause is. */
+#define SHIM_LIBEXEC_ENV "BERTH_LIBEXEC"
+
 /* Answers, for every protocol below. */
 enum proto_answer {
 	PROTO_OK = 1, /* what the request names */

@@ -27,7 +27,6 @@
 #include "lib/str.h"
 
 #define OOM_SCORE_ADJ "-998" /* as kubelet has it for what holds a pod */
-#define LIBEXEC_ENV "BERTH_LIBEXEC"
 #define LOG_FILE "shim.log"
 #define LOG_MAX 65536 /* bytes; then it begins anew */
 
@@ -52,7 +51,7 @@ static int shim_open_dir(const char *path, int *ret_dir, struct err *e)
 
 /*
  * The folder of our own program, where berth-pause is too: /proc tells it until
- * engine_protect() runs us again from somewhere without a name.
+ * engine_protect() runs us again from somewhere without a name. Who starts us from there tells.
  */
 static int shim_note_libexec(struct err *e)
 {
@@ -60,7 +59,7 @@ static int shim_note_libexec(struct err *e)
 	ssize_t n;
 	char *slash;
 
-	if (getenv(LIBEXEC_ENV))
+	if (getenv(SHIM_LIBEXEC_ENV))
 		return 0;
 	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	if (n < 0)
@@ -69,7 +68,8 @@ static int shim_note_libexec(struct err *e)
 	slash = strrchr(path, '/');
 	if (slash)
 		*slash = '\0';
-	return setenv(LIBEXEC_ENV, path, 1) < 0 ? err_set(e, errno, "set " LIBEXEC_ENV) : 0;
+	return setenv(SHIM_LIBEXEC_ENV, path, 1) < 0 ? err_set(e, errno, "set " SHIM_LIBEXEC_ENV)
+						     : 0;
 }
 
 /* Failing is no reason not to run: a test may lack the capability. */
@@ -118,7 +118,7 @@ static int shim_start(struct shim *s, const char *path, struct err *e)
 	list_init(&s->connects);
 	list_init(&s->shutdowns);
 	if (ev_init(&s->ev, e) < 0 || engine_init(&s->engine, NULL, e) < 0 ||
-	    shim_pod_make(&s->pod, getenv(LIBEXEC_ENV), e) < 0 ||
+	    shim_pod_make(&s->pod, getenv(SHIM_LIBEXEC_ENV), e) < 0 ||
 	    shim_pod_link(&s->pod, s->dir, e) < 0 || msg_listen(sock, &s->listener, e) < 0 ||
 	    shim_serve(s, e) < 0 ||
 	    ev_add_signals(&s->ev, &s->signals, &set, shim_on_signal, s, e) < 0)
