@@ -333,6 +333,16 @@ is "limits without their controllers can be only warned about" \
 	"$(bundle c '.linux.resources.pids.limit = 10'; "$BUILD/runtime/berth-oci" --root "$root" --missing warn \
 		run --bundle "$WORK/c" c 2>&1 < /dev/null; echo $?)" \
 	"$(printf '<4>berth-oci: cgroup controller pids is missing: pids.max is not set\n0')"
+if (echo -999 > /proc/self/oom_score_adj) 2> /dev/null; then
+	skip "a missing capability is an error or a warning" "CAP_SYS_RESOURCE is here"
+else
+	bundle c '.process.oomScoreAdj = -500 | .process.args = ["echo", "ran"] |
+		.process.rlimits = [{ type: "RLIMIT_MEMLOCK", soft: 99999999999, hard: 99999999999 }]'
+	like "a missing capability is an error" "$(oci run --bundle "$WORK/c" c 2>&1 < /dev/null)" \
+		'process.oomScoreAdj -500: Permission denied'
+	like "or a warning" "$("$BUILD/runtime/berth-oci" --root "$root" --missing warn run --bundle "$WORK/c" c 2>&1 < /dev/null)" \
+		'oom_score_adj -500 cannot be set without CAP_SYS_RESOURCE.*ran'
+fi
 like "errors go to the log as JSON" "$(oci --log "$WORK/log" --log-format json run --bundle "$WORK/none" x 2> /dev/null
 	jq -r '.level + " " + .msg' "$WORK/log")" "^error bundle $WORK/none: No such file"
 like "systemd cgroups are refused" "$(oci --systemd-cgroup list 2>&1)" 'cgroupfs only'
