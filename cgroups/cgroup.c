@@ -450,7 +450,9 @@ void cgroup_remove_made(int root, const char *path, int count)
 
 		while ((slash = strrchr(copy, '/')) && slash[1] == '\0')
 			*slash = '\0';
-		if (cgroup_rmdir(root, copy) < 0)
+		/* a parent is EBUSY as long as it has other children: no waiting helps */
+		if (i == 0 ? cgroup_rmdir(root, copy) < 0
+			   : unlinkat(root, copy, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			return;
 		slash = strrchr(copy, '/');
 		if (!slash)

@@ -380,6 +380,7 @@ static void crid_init(struct crid *crid)
 	};
 	crid->h2 = mem_alloc(sizeof(*crid->h2));
 	list_init(&crid->held);
+	list_init(&crid->jobs);
 	list_init(&crid->dead_pods);
 	list_init(&crid->dead_ctrs);
 }

@@ -61,6 +61,7 @@ struct crid {
 	char *cgroup_parent; /* for pods that name none */
 	int64_t started_at;
 	struct ev_source bury; /* work: frees what ended in this round */
+	struct list jobs; /* children at work, job.c's */
 	struct list dead_pods, dead_ctrs;
 	int recovering; /* pods whose shims were asked and have not answered */
 	struct ev_source load_timer;

@@ -8,6 +8,7 @@
 #include "cgroups/cgroup.h"
 #include "cri/crid.h"
 #include "cri/ctr.h"
+#include "cri/job.h"
 #include "cri/method.h"
 #include "image/store.h"
 #include "lib/fd.h"
@@ -403,7 +404,9 @@ void ctr_next(struct ctr *ctr)
 void ctr_want_removal(struct ctr *ctr)
 {
 	ctr->want_removal = true;
-	if (ctr->state == CTR_CREATING && flow_busy(&ctr->flow))
+	if (ctr->state == CTR_CREATING && flow_busy(&ctr->flow)) {
 		flow_abort(&ctr->flow);
+		job_cancel(ctr->crid, ctr); /* it may wait for a dead disk */
+	}
 	ctr_next(ctr);
 }

@@ -18,6 +18,7 @@
 #include "lib/spawn.h"
 
 struct work {
+	struct list node; /* in crid's jobs */
 	char *name;
 	job_end *on_end;
 	void *arg;
@@ -36,6 +37,7 @@ static void work_free(struct work *w)
 	ev_remove(&w->child);
 	ev_remove(&w->timer);
 	ev_remove(&w->late);
+	list_remove(&w->node);
 	fd_close(&w->sock);
 	free(w->name);
 	free(w);
@@ -102,8 +104,8 @@ static void on_late(void *arg)
 {
 	struct work *w = arg;
 
-	w->reaped = true;
-	work_tell(w, NULL, NULL, &w->err);
+	if (!w->told)
+		work_tell(w, NULL, NULL, &w->err);
 }
 
 static int child_main(void *arg)
@@ -170,6 +172,20 @@ void job_start(struct crid *crid, const struct job *job)
 	w->sock = -1;
 	ev_add_timer(&crid->ev, &w->timer, on_deadline, w);
 	ev_add_work(&crid->ev, &w->late, on_late, w);
-	if (start(crid, w, job, &w->err) < 0)
+	list_add_tail(&crid->jobs, &w->node);
+	if (start(crid, w, job, &w->err) < 0) {
+		w->reaped = true;
 		ev_mark(&w->late);
+	}
+}
+
+void job_cancel(struct crid *crid, void *arg)
+{
+	list_for_each(w, &crid->jobs, struct work, node) {
+		if (w->arg != arg || w->told || w->reaped)
+			continue;
+		syscall(SYS_pidfd_send_signal, w->child.fd, SIGKILL, NULL, 0);
+		err_set(&w->err, ECANCELED, "given up on request");
+		ev_mark(&w->late);
+	}
 }

@@ -44,3 +44,6 @@ struct job {
 
 /* Never calls back from inside this call. */
 void job_start(struct crid *crid, const struct job *job);
+
+/* Kills the children that were started for arg; each is told -ECANCELED, soon. */
+void job_cancel(struct crid *crid, void *arg);

@@ -247,6 +247,46 @@ const parts = {
     await remove(pod);
   },
 
+  // Nothing that takes its time may hold up who only asks.
+  async latency() {
+    const ms = [];
+    let busy = true;
+    const asking = (async () => {
+      for (; busy; await sleep(3)) {
+        const at = process.hrtime.bigint();
+        await call('Status');
+        ms.push(Number(process.hrtime.bigint() - at) / 1e6);
+      }
+    })();
+    const pods = await Promise.all(Array.from({ length: 40 }, (_, i) => run(`busy${i}`)));
+    const ctrs = await Promise.all(pods.map((p) => start(p, 'c', ['sleep', '1000'])));
+    await Promise.all(ctrs.map((c) => exec(c, ['true'])));
+    const at = Date.now();
+    await Promise.all(pods.map(remove));
+    say(Date.now() - at < 15000, 'forty pods are removed at once', Date.now() - at);
+    busy = false;
+    await asking;
+    ms.sort((a, b) => a - b);
+    const p90 = ms[Math.floor(ms.length * 0.9)], max = ms[ms.length - 1];
+    say(p90 < 100 && max < 1500, 'Status is answered meanwhile', `p90 ${p90} ms, max ${max} ms of ${ms.length}`);
+  },
+
+  // A file system below args[0] never answers.
+  async hang(dead) {
+    const pod = await run('hang');
+    const create = { pod_sandbox_id: pod, config: ctrConfig('stuck', ['true'], { mounts: [{ container_path: '/x', host_path: dead }] }) };
+    const e = await cri.call('CreateContainer', create, 1).catch((x) => x);
+    same('a dead host path ends by the deadline', e.code, 4);
+    const t = Date.now();
+    await call('Status');
+    say(Date.now() - t < 1000, 'Status is answered meanwhile');
+    same('nothing of it is shown', (await call('ListContainers')).containers, []);
+    const good = await start(pod, 'good', ['true']);
+    same('another container of the pod runs', (await exited(good)).exit_code, 0);
+    await remove(pod);
+    say(Date.now() - t < 10000, 'the pod is removed at once', Date.now() - t);
+  },
+
   async shimdeath() {
     const pod = await run('shimdeath'), other = await run('other');
     const id = await start(pod, 'victim', ['sleep', '1000']), safe = await start(other, 'safe', ['sleep', '1000']);
