@@ -129,8 +129,6 @@ void crid_trash(struct crid *crid, const char *id)
 {
 	auto_free char *to = mem_printf("trash/%s", id);
 
-	if (mkdirat(crid->active, "trash", 0700) < 0 && errno != EEXIST)
-		log_warn("make active/trash: %s", strerror(errno));
 	if (renameat(crid->active, id, crid->active, to) == 0)
 		empty_trash(crid);
 	else if (errno != ENOENT)
@@ -197,6 +195,9 @@ static int start_folders(void *ctx, struct err *e)
 	    open_folder(CRID_STATE "/records", 0700, &crid->records, e) < 0 ||
 	    open_folder(CRID_STATE "/active", 0700, &crid->active, e) < 0)
 		return -e->code;
+	/* now: a full disk may not take it when it is needed */
+	if (mkdirat(crid->active, "trash", 0700) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make active/trash");
 	if (path_mkdirs(CRID_RUN "/pods", 0711, e) < 0 ||
 	    path_mkdirs(CRID_RUN "/ctrs", 0700, e) < 0)
 		return -e->code;

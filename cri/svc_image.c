@@ -234,7 +234,9 @@ static void fail(struct call *call, const struct pull_result *r)
 		[PULL_FAILED] = { GRPC_UNKNOWN, "" },
 	};
 
-	call_fail(call, rows[r->failure].code, "%s%s", rows[r->failure].prefix, r->err.msg);
+	/* only a full disk is told best by its errno */
+	call_fail(call, rows[r->failure].code, "%s%s", rows[r->failure].prefix,
+		  r->failure == PULL_NO_SPACE ? err_text(&r->err) : r->err.msg);
 }
 
 static void on_pulled(void *arg, const struct pull_result *result)
