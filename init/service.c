@@ -260,6 +260,8 @@ void service_set(struct service *s, bool want, bool again)
 
 void services_end(struct init *in, size_t floor, void (*stopped)(struct init *in))
 {
+	if (in->services.work.kind == EV_UNUSED)
+		return stopped(in); /* rescue: supervision never began */
 	in->services.floor = floor;
 	in->services.stopped = stopped;
 	for (size_t i = floor; i < in->services.count; i++)

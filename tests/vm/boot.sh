@@ -118,14 +118,14 @@ refuse()
 	vm_start "$dir" --kernel "$kernel" --state "$disk" --limit 60
 	ok "$kernel: a damaged root is refused" wait_for 60 grep -q 'boot: failed' "$dir/console.log"
 	ok "$kernel: and named" grep -qE 'root file system: .*Input/output error' "$dir/console.log"
-	vm_kill
+	ok "$kernel: the machine reboots" vm_wait
 	cp --sparse=always "$TOP/build/image/$kernel/disk.img" "$disk"
 	start=$(sfdisk -J "$disk" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
 	echo "somebody else's data" | dd of="$disk" bs=512 seek="$start" conv=notrunc status=none
 	vm_start "$dir" --kernel "$kernel" --state "$disk" --limit 60
 	ok "$kernel: foreign data on the state partition ends the boot" \
 		wait_for 60 grep -q 'holds something that is no ext4' "$dir/console.log"
-	vm_kill
+	ok "$kernel: the machine reboots" vm_wait
 	is "$kernel: and is kept" "$(dd if="$disk" bs=512 skip="$start" count=1 status=none | head -n 1)" \
 		"somebody else's data"
 }
