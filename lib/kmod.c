@@ -13,6 +13,7 @@
 #include "lib/mem.h"
 #include "lib/path.h"
 
+#define MODPROBE "/proc/sys/kernel/modprobe"
 #define KMOD_LIST_MAX (64u << 10) /* bytes */
 
 static int kmod_load(int dir, const char *name, struct err *e)
@@ -32,7 +33,8 @@ int kmod_load_list(struct err *e)
 	auto_free char *list = NULL;
 	auto_fd int dir = -1;
 	struct utsname uts;
-	char path[256];
+	char path[256], helper[256] = "";
+	struct err ignored;
 	char *rest;
 	int r = 0;
 
@@ -43,6 +45,9 @@ int kmod_load_list(struct err *e)
 		return err_set(e, errno, "open %s", path);
 	if (path_read(dir, "berth.list", KMOD_LIST_MAX, &list, NULL, e) < 0)
 		return -e->code;
+	/* the kernel would run modprobe for each signature's algorithm, in vain */
+	path_read_line(AT_FDCWD, MODPROBE, helper, sizeof(helper), &ignored);
+	path_write(AT_FDCWD, MODPROBE, "\n", &ignored);
 	rest = list;
 	for (char *name; (name = strsep(&rest, "\n"));) {
 		if (*name && kmod_load(dir, name, e) < 0) {
@@ -50,5 +55,6 @@ int kmod_load_list(struct err *e)
 			r = -e->code;
 		}
 	}
+	path_write(AT_FDCWD, MODPROBE, helper, &ignored);
 	return r;
 }

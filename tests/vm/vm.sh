@@ -77,15 +77,14 @@ vm_start()
 	rm -f "$VM_DIR"/port.in "$VM_DIR"/port.out
 	mkfifo "$VM_DIR/port.in" "$VM_DIR/port.out"
 	exec {VM_IN}<> "$VM_DIR/port.in" {VM_OUT}<> "$VM_DIR/port.out"
-	rm -f "$VM_DIR/exit"
+	rm -f "$VM_DIR/pid" "$VM_DIR/exit"
 	(
 		exec {VM_IN}>&- {VM_OUT}>&-
 		# shellcheck disable=SC2086
 		timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
 			-smp $smp $icount -m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
-			-append "console=ttyS0 quiet panic=-1 berth.boot.extension=berth-peers berth.boot.verity=$(
-			cat "$image/$kernel/roothash")$append" \
+			-append "$(cat "$image/$kernel/cmdline") berth.boot.extension=berth-peers$append" \
 			-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
 			-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
 			-netdev "$net" -device virtio-net-pci,netdev=net \
@@ -100,6 +99,9 @@ vm_start()
 		wait $! || status=$?
 		echo "$status" > "$VM_DIR/exit"
 	) &
+	until [ -s "$VM_DIR/pid" ]; do
+		sleep 0.01
+	done
 }
 
 # a TCP port of the host's loopback that nobody listens on
@@ -115,7 +117,7 @@ vm_free_port()
 
 vm_alive()
 {
-	[ -n "$VM_DIR" ] && [ ! -e "$VM_DIR/exit" ]
+	[ -e "$VM_DIR/pid" ] && [ ! -e "$VM_DIR/exit" ]
 }
 
 vm_says()
