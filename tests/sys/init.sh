@@ -137,7 +137,7 @@ doubling()
 {
 	local want=100 g
 	for g in $gaps; do
-		[ "$g" -ge $want ] && [ "$g" -lt $((want * 2 + 150)) ] || return 1
+		[ "$g" -ge $((want * 9 / 10)) ] && [ "$g" -lt $((want * 2 + 1000)) ] || return 1
 		want=$((want * 2))
 	done
 }
