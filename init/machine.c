@@ -66,7 +66,7 @@ int machine_mounts(void *ctx, struct err *e)
 	return 0;
 }
 
-/* From here lines go to the kernel's log and by it, with their level, to the console. */
+/* From here lines go to the kernel's log, and by their level to the console. */
 int machine_kmsg(void *ctx, struct err *e)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -82,7 +82,7 @@ int machine_kmsg(void *ctx, struct err *e)
 int machine_modules(void *ctx, struct err *e)
 {
 	(void)ctx;
-	return kmod_load_list(e);
+	return kmod_load_list("berth.list", e);
 }
 
 /* The image's /etc is the lower layer; what is written to it lives until the next boot. */
@@ -96,9 +96,9 @@ int machine_etc(void *ctx, struct err *e)
 		return -e->code;
 	if (mount("overlay", "/etc", "overlay", MS_NOSUID | MS_NODEV,
 		  "lowerdir=/etc,upperdir=/run/berth/etc/upper,workdir=/run/berth/etc/work,"
-		  "metacopy=off,redirect_dir=off,index=off,xino=off") < 0)
-		return err_set(e, errno, "mount overlay on /etc");
-	return 0;
+		  "metacopy=off,redirect_dir=off,index=off,xino=off") == 0)
+		return 0;
+	return err_set(e, errno, "mount overlay on /etc");
 }
 
 int machine_identity(void *ctx, struct err *e)
@@ -129,10 +129,10 @@ int machine_sysctls(void *ctx, struct err *e)
 /* kubelet and volume plug-ins rely on mounts that reach other namespaces. */
 int machine_share(void *ctx, struct err *e)
 {
+	int r = mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
+
 	(void)ctx;
-	if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0)
-		return err_set(e, errno, "share mounts");
-	return 0;
+	return r < 0 ? err_set(e, errno, "share mounts") : 0;
 }
 
 static void machine_on_rescue_end(void *arg)

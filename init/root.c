@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From the initramfs to the root: find the partition, mount it, start again as its PID 1. And what
- * comes beside the root, read-only too. */
+/* From the initramfs to the root: find it, mount it, start again as its PID 1. And extensions. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "init/init.h"
 #include "init/machine.h"
+#include "lib/kmod.h"
 #include "lib/log.h"
 #include "lib/mnt.h"
 #include "lib/path.h"
@@ -43,6 +43,7 @@ int machine_verify_root(void *ctx, struct err *e)
 
 	if (!root_hash)
 		return 0;
+	kmod_load_list("verity.list", &(struct err){ 0 }); /* none: it is built in */
 	if (uevent_partition(&in->ev, conf_text(&in->conf, "boot.hash", "berth-hash"),
 			     ROOT_LIMIT_MS, tree, e) < 0 ||
 	    verity_open("root", in->machine.root_dev, tree, root_hash, verified, e) < 0)

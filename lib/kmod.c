@@ -28,7 +28,7 @@ static int kmod_load(int dir, const char *name, struct err *e)
 	return 0;
 }
 
-int kmod_load_list(struct err *e)
+int kmod_load_list(const char *name, struct err *e)
 {
 	auto_free char *list = NULL;
 	auto_fd int dir = -1;
@@ -43,14 +43,14 @@ int kmod_load_list(struct err *e)
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(e, errno, "open %s", path);
-	if (path_read(dir, "berth.list", KMOD_LIST_MAX, &list, NULL, e) < 0)
+	if (path_read(dir, name, KMOD_LIST_MAX, &list, NULL, e) < 0)
 		return -e->code;
 	/* the kernel would run modprobe for each signature's algorithm, in vain */
 	path_read_line(AT_FDCWD, MODPROBE, helper, sizeof(helper), &ignored);
 	path_write(AT_FDCWD, MODPROBE, "\n", &ignored);
 	rest = list;
-	for (char *name; (name = strsep(&rest, "\n"));) {
-		if (*name && kmod_load(dir, name, e) < 0) {
+	for (char *module; (module = strsep(&rest, "\n"));) {
+		if (*module && kmod_load(dir, module, e) < 0) {
 			log_error("boot: %s", err_text(e));
 			r = -e->code;
 		}

@@ -5,7 +5,7 @@
 #include "lib/err.h"
 
 /*
- * Loads what /lib/modules/RELEASE/berth.list names, a file a line. One that
+ * Loads what the list /lib/modules/RELEASE/NAME names, a file a line. One that
  * fails is logged and the next one is loaded; the last error is returned.
  */
-int kmod_load_list(struct err *e);
+int kmod_load_list(const char *name, struct err *e);
