@@ -11,10 +11,7 @@
 
 struct init;
 
-/*
- * Extensions: EROFS partitions that boot.extension names, mounted as EXTENSIONS/NAME, with
- * programs that the image has not and, in services.json, services.
- */
+/* EROFS partitions of boot.extension are mounted here by name; services.json in them counts. */
 #define EXTENSIONS "/run/berth/ext"
 
 struct machine {
