@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Verbs that talk to PID 1: services, log, boot chart, power. init/ctlsock.h has the answers. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -195,6 +196,8 @@ static int verb_power(void *ctx, int argc, char **argv, struct err *e)
 	auto_msg m = { 0 };
 
 	(void)argc;
+	/* the node's way down sends TERM to everybody, also to who asked for it and waits */
+	signal(SIGTERM, SIG_IGN);
 	return node_call(ctx, str_eq(argv[0], "reboot") ? INIT_REBOOT : INIT_POWEROFF, NULL, &m, e);
 }
 
