@@ -17,7 +17,8 @@
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$TOP/build/gcc}
-WORK=$(mktemp -d "${TMPDIR:-/tmp}/berth-test.XXXXXX")
+# without a folder of its own a test would write into /
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/berth-test.XXXXXX") || exit 1
 chmod 711 "$WORK" # a node's helpers run as users of their own
 tap_n=0
 tap_failed=0
