@@ -8,7 +8,8 @@
 #	like NAME TEXT REGEX     passes when TEXT matches (extended regex)
 #	skip NAME REASON         a named skip
 #	skip_all REASON          the whole script, e.g. a peer is missing
-#	wait_for SECONDS CMD...  polls CMD until it succeeds; 1 at the deadline
+#	wait_for SECONDS CMD...  polls CMD until it succeeds; 1 at the deadline,
+#	                         which is six times as long: machines are loaded
 #	at_exit COMMAND          runs COMMAND at the end, newest first
 #	done_testing             last line
 #
@@ -103,7 +104,7 @@ skip_all()
 
 wait_for()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * 6))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -ge $end ] && return 1

@@ -152,7 +152,7 @@ def a_client_that_floods_or_never_reads_disturbs_nobody():
     began = time.monotonic()
     c = Container(p, "/bin/echo", "hi")
     equal(c.exit()["code"], 0)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < DEADLINE
     # the flood's answers were never read: it was let go
     flood.sock.setblocking(True)
     flood.sock.settimeout(DEADLINE)
@@ -351,7 +351,7 @@ def a_timed_out_exec_is_gone_with_all_it_started():
     began = time.monotonic()
     end = x.exit()
     equal((end["timed_out"], end["exit"]["signal"]), (True, 9))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < DEADLINE
     equal(read_end(x.stdout), b"")
     assert wait_until(lambda: set(procs(c.cgroup)) == before)
     x.close()
