@@ -61,6 +61,7 @@ static void become_close_others(const struct birth *b)
 	keep[n++] = b->listener;
 	keep[n++] = b->rootfs;
 	keep[n++] = b->target;
+	keep[n++] = b->timens;
 	keep[n++] = b->engine->proc;
 	for (int i = 0; i < 3; i++)
 		keep[n++] = b->stdio[i];
@@ -77,9 +78,8 @@ static void become_close_others(const struct birth *b)
 	close_range((unsigned int)next, UINT_MAX, 0);
 }
 
-int become_clean(struct birth *b, struct err *e)
+int become_guarded(struct birth *b, struct err *e)
 {
-	unsigned long cpus[BECOME_CPUS / (8 * sizeof(unsigned long))];
 	struct pollfd parent = { .fd = b->sync };
 
 	/* nobody in the container may look into us, and so get at the host */
@@ -88,6 +88,15 @@ int become_clean(struct birth *b, struct err *e)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (poll(&parent, 1, 0) > 0 && parent.revents & POLLHUP)
 		_exit(1); /* it was gone before we could ask to be told */
+	return 0;
+}
+
+int become_clean(struct birth *b, struct err *e)
+{
+	unsigned long cpus[BECOME_CPUS / (8 * sizeof(unsigned long))];
+
+	if (become_guarded(b, e) < 0)
+		return -e->code;
 	become_reset_signals();
 	become_close_others(b);
 	umask(0);
@@ -101,6 +110,9 @@ int become_look_around(struct birth *b, struct err *e)
 {
 	struct stat st;
 
+	fd_close(&b->null);
+	fd_close(&b->self);
+	fd_close(&b->label);
 	b->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (b->null < 0 || fstat(b->null, &st) < 0)
 		return err_set(e, errno, "open /dev/null");
@@ -163,8 +175,7 @@ static int become_null(const struct birth *b)
 	return fd;
 }
 
-/* The user may open his own /dev/stdout again; the null device is everybody's. */
-static int become_own(int fd, uid_t uid, struct err *e)
+int become_own(int fd, uid_t uid, struct err *e)
 {
 	struct stat st;
 
@@ -320,6 +331,31 @@ int become_program(struct birth *b, struct err *e)
 		path += len + (path[len] == ':');
 	}
 	return err_set(e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+int become_raise_limits(struct birth *b, struct err *e)
+{
+	(void)e;
+	for (size_t i = 0; (b->staged || b->userns) && i < b->process->rlimit_count; i++) {
+		const struct spec_rlimit *r = &b->process->rlimits[i];
+		struct rlimit now;
+
+		/* what fails here is told when the limit is set */
+		if (getrlimit((__rlimit_resource_t)r->resource, &now) == 0 &&
+		    now.rlim_max < r->value.rlim_max) {
+			now.rlim_max = r->value.rlim_max;
+			(void)setrlimit((__rlimit_resource_t)r->resource, &now);
+		}
+	}
+	return 0;
+}
+
+int become_root(struct birth *b, struct err *e)
+{
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_set(e, errno, "become root of the user namespace");
+	/* a change of ids resets it */
+	return become_guarded(b, e);
 }
 
 static int become_rlimits(const struct birth *b, struct err *e)

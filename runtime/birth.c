@@ -20,6 +20,7 @@
 #include "runtime/mounts.h"
 #include "runtime/ns.h"
 #include "runtime/rootfs.h"
+#include "runtime/stage.h"
 #include "runtime/sync.h"
 #include "runtime/sysctl.h"
 #include "runtime/tty.h"
@@ -29,9 +30,15 @@ static int birth_join(struct birth *b, struct err *e)
 	return ns_join(b->ns, e);
 }
 
+static int birth_time(struct birth *b, struct err *e)
+{
+	return ns_time_offsets(b->spec, b->self, e);
+}
+
 static int birth_open_bundle(struct birth *b, struct err *e)
 {
 	/* again, by path: a descriptor of the engine's belongs to its mount namespace */
+	fd_close(&b->bundle);
 	b->bundle = open(b->bundle_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (b->bundle < 0)
 		return err_set(e, errno, "open bundle %s", b->bundle_path);
@@ -128,7 +135,7 @@ static void birth_leave_host(struct birth *b)
 }
 
 /* Only root of our own user namespace may start us. */
-static int birth_accept(int listener)
+static int birth_accept(int listener, bool userns)
 {
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -141,7 +148,9 @@ static int birth_accept(int listener)
 			continue;
 		if (fd < 0)
 			return -1;
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0)
+		/* the host's root has no number in there; the socket's folder is his alone */
+		if (userns ||
+		    (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == 0))
 			return fd;
 		close(fd);
 	}
@@ -163,7 +172,7 @@ static int birth_wait(struct birth *b, struct err *e)
 	birth_leave_host(b);
 	if (b->listener >= 0) {
 		fd_close(&b->sync);
-		b->sync = birth_accept(b->listener);
+		b->sync = birth_accept(b->listener, b->spec->ns[SPEC_NS_USER].given);
 		fd_close(&b->listener);
 	}
 	r = b->sync >= 0 ? sync_recv(b->sync, -1, &m, NULL, e) : 0;
@@ -176,7 +185,12 @@ static int birth_join_container(struct birth *b, struct err *e)
 {
 	if (setns(b->target, (int)b->target_flags) < 0)
 		return err_set(e, errno, "join the container's namespaces");
+	if (b->timens >= 0 && setns(b->timens, CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "join the container's time namespace");
 	fd_close(&b->target);
+	fd_close(&b->timens);
+	if (b->userns && become_root(b, e) < 0)
+		return -e->code;
 	birth_leave_host(b);
 	b->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (b->root < 0)
@@ -202,17 +216,20 @@ static int birth_terminal(struct birth *b, struct err *e)
 static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
 	become_clean,
 	birth_join,
-	birth_open_bundle,
 	become_look_around,
-	become_keyring,
 	become_oom_score,
+	stage_birth,
+	birth_open_bundle,
+	birth_time,
+	mounts_open_shared,
+	rootfs_attach,
+	stage_root,
+	become_keyring,
 	birth_cgroup_ns,
 	birth_network,
 	birth_names,
 	birth_sysctl,
 	birth_personality,
-	mounts_open_shared,
-	rootfs_attach,
 	mounts_apply,
 	dev_make,
 	birth_hooks,
@@ -235,6 +252,7 @@ static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
 	become_look_around,
 	become_keyring,
 	become_oom_score,
+	become_raise_limits,
 	birth_join_container,
 	birth_terminal,
 	become_stdio,

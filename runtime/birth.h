@@ -23,6 +23,9 @@ struct birth {
 	const struct filter *filter; /* NULL: none */
 	int stdio[3];
 	int preserve_fds;
+	bool staged; /* it takes a go-between to be born: stage.h */
+	bool userns; /* exec: the container has a user namespace */
+	int timens; /* exec: the container's time namespace; -1: ours */
 	bool adopt, no_pivot, no_new_keyring, lenient, plain_console, look_early;
 	int sync; /* our end of the pair; closed by execve */
 	int listener; /* -1: the start comes over sync */
@@ -38,17 +41,19 @@ struct birth {
 	int label; /* where the security label for execve is written; -1: none wanted */
 	int root; /* the container's root folder, O_PATH */
 	int *sources; /* owned: a descriptor a mount, -1 where none was opened yet */
+	int *devices; /* owned: the host's nodes where none can be made, see dev_open(); NULL: none
+		       */
 	int slave; /* of the terminal; -1: none */
 	bool chdir_later; /* only the user may enter cwd */
 	const char *program; /* what is executed */
 	const char **env; /* with HOME */
 };
 
-#define BIRTH_INIT                                                                               \
-	{                                                                                        \
-		.stdio = { -1, -1, -1 }, .sync = -1, .listener = -1, .rootfs = -1, .bundle = -1, \
-		.null = -1, .ns = { -1, -1, -1, -1, -1, -1, -1 }, .target = -1, .self = -1,      \
-		.label = -1, .root = -1, .slave = -1                                             \
+#define BIRTH_INIT                                                                                \
+	{                                                                                         \
+		.stdio = { -1, -1, -1 }, .sync = -1, .listener = -1, .rootfs = -1, .bundle = -1,  \
+		.null = -1, .ns = { -1, -1, -1, -1, -1, -1, -1, -1 }, .target = -1, .timens = -1, \
+		.self = -1, .label = -1, .root = -1, .slave = -1                                  \
 	}
 
 void birth_container(struct birth *b) __attribute__((noreturn));

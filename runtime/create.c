@@ -26,6 +26,7 @@
 #include "runtime/lsm.h"
 #include "runtime/ns.h"
 #include "runtime/seccomp.h"
+#include "runtime/stage.h"
 #include "runtime/sync.h"
 
 /* What lives while a container is made. */
@@ -92,9 +93,6 @@ static int create_check(struct create *cr, struct err *e)
 		return err_set(e, EINVAL, "bundle %s: not absolute", a->bundle);
 	if (!s->has_process)
 		return err_set(e, EINVAL, "config.json: process: missing");
-	if (s->ns[SPEC_NS_USER].given)
-		return err_set(e, ENOTSUP,
-			       "config.json: linux.namespaces: user is not implemented");
 	if (s->cgroups_path && strchr(s->cgroups_path, ':'))
 		return err_set(e, ENOTSUP,
 			       "config.json: linux.cgroupsPath: the systemd form is not "
@@ -123,6 +121,7 @@ static void create_describe(struct create *cr)
 	cr->c.hooks = hooks_save(s);
 	cr->c.lenient = cr->args->missing_controllers_warn;
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
+	cr->c.timens = s->ns[SPEC_NS_TIME].given;
 }
 
 char *engine_cgroup_path(const struct spec *s, const char *id)
@@ -186,6 +185,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	b->filter = cr->c.filter;
 	memcpy(b->stdio, a->stdio, sizeof(b->stdio));
 	b->preserve_fds = a->preserve_fds;
+	b->staged = stage_needed(a->spec);
 	b->adopt = a->adopt;
 	b->plain_console = a->plain_console;
 	b->look_early = a->look_early;
@@ -205,8 +205,9 @@ static int create_clone(struct create *cr, struct err *e)
 	if (sync_pair(pair, e) < 0)
 		return -e->code;
 	create_fill_birth(cr, pair[1]);
-	r = engine_clone(cr->en, ns_clone_flags(cr->args->spec), cr->c.cgroup,
-			 cr->birth.ns[SPEC_NS_PID], &cr->c.pid, &cr->c.pidfd, e);
+	r = engine_clone(cr->en, cr->birth.staged ? 0 : ns_clone_flags(cr->args->spec),
+			 cr->c.cgroup, cr->birth.staged ? -1 : cr->birth.ns[SPEC_NS_PID],
+			 &cr->c.pid, &cr->c.pidfd, e);
 	if (r == 0)
 		birth_container(&cr->birth);
 	close(pair[1]);
@@ -255,6 +256,21 @@ int engine_lost(pid_t pid, int *pidfd, struct err *e)
 	return err_set(e, EIO, "process %d was killed by signal %d", pid, info.si_status);
 }
 
+/* The go-between has done its part; the container's first process waits for its ids. */
+static int create_born(struct create *cr, const struct sync *m, int *pidfd, struct err *e)
+{
+	const struct spec *s = cr->args->spec;
+	const struct spec_namespace *user = &s->ns[SPEC_NS_USER];
+
+	engine_reap(cr->c.pid, &cr->c.pidfd);
+	cr->c.pid = m->pid;
+	cr->c.pidfd = fd_take(pidfd);
+	if (user->given && !user->path &&
+	    ns_write_maps(cr->en->proc, m->pid, &s->uid_maps, &s->gid_maps, e) < 0)
+		return err_wrap(e, "linux.uidMappings");
+	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
+}
+
 static int create_talk(struct create *cr, struct err *e)
 {
 	int patience = create_patience(cr->args->spec, SPEC_CREATE_CONTAINER);
@@ -279,6 +295,10 @@ static int create_talk(struct create *cr, struct err *e)
 		case SYNC_CONSOLE:
 			fd_close(&cr->c.console);
 			cr->c.console = fd;
+			break;
+		case SYNC_BORN:
+			if (create_born(cr, &m, &fd, e) < 0)
+				return -e->code;
 			break;
 		case SYNC_READY:
 			return 0;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/mem.h"
+#include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/mounts.h"
@@ -48,8 +50,74 @@ static int dev_check(int at, const char *name, const struct spec_device *d, stru
 	return 0;
 }
 
-static int dev_node(int at, const char *name, const struct spec_device *d, struct err *e)
+#define DEV_USUAL (sizeof(dev_usual) / sizeof(dev_usual[0]))
+
+/* The usual ones, then those of the spec. */
+static const struct spec_device *dev_row(const struct birth *b, size_t i)
 {
+	return i < DEV_USUAL ? &dev_usual[i] : &b->spec->devices[i - DEV_USUAL];
+}
+
+static int dev_open_one(const struct spec_device *d, int *ret_fd, struct err *e)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (mnt_clone(AT_FDCWD, d->path, false, &fd, e) < 0)
+		return -e->code;
+	if (fstat(fd, &st) < 0)
+		return err_set(e, errno, "stat %s", d->path);
+	if ((st.st_mode & S_IFMT) != dev_type(d) || st.st_rdev != makedev(d->major, d->minor))
+		return err_set(e, ENODEV, "%s of the host is something else", d->path);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int dev_open(struct birth *b, struct err *e)
+{
+	size_t count = DEV_USUAL + b->spec->device_count;
+
+	if (!b->spec->ns[SPEC_NS_USER].given || mounts_dev_is_bound(b->spec))
+		return 0;
+	b->devices = mem_array(count, sizeof(*b->devices));
+	for (size_t i = 0; i < count; i++)
+		b->devices[i] = -1;
+	for (size_t i = 0; i < count; i++) {
+		const struct spec_device *d = dev_row(b, i);
+
+		if (d->type != 'p' && dev_open_one(d, &b->devices[i], e) < 0)
+			return err_wrap(e, "a device in a user namespace has to be the host's");
+	}
+	return 0;
+}
+
+/* What lies there may be the place for it, or the very device. */
+static int dev_bind(int at, const char *name, const struct spec_device *d, int *node, struct err *e)
+{
+	auto_fd int target = -1;
+	struct stat st;
+	int fd = openat(at, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	if (fd < 0 && errno != EEXIST)
+		return err_set(e, errno, "make a place for %s", d->path);
+	fd_close(&fd);
+	target = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0 || fstat(target, &st) < 0)
+		return err_set(e, errno, "open %s", d->path);
+	if (!S_ISREG(st.st_mode))
+		return dev_check(at, name, d, e);
+	if (mnt_attach(*node, target, e) < 0)
+		return err_wrap(e, "bind device %s", d->path);
+	fd_close(node);
+	return 0;
+}
+
+static int dev_node(struct birth *b, int at, const char *name, size_t i, struct err *e)
+{
+	const struct spec_device *d = dev_row(b, i);
+
+	if (b->devices && b->devices[i] >= 0)
+		return dev_bind(at, name, d, &b->devices[i], e);
 	if (mknodat(at, name, dev_type(d) | d->mode, makedev(d->major, d->minor)) < 0) {
 		if (errno != EEXIST)
 			return err_set(e, errno, "make device %s", d->path);
@@ -61,8 +129,9 @@ static int dev_node(int at, const char *name, const struct spec_device *d, struc
 }
 
 /* In /dev by name, elsewhere by its folder inside of the rootfs. */
-static int dev_listed(struct birth *b, int dev, const struct spec_device *d, struct err *e)
+static int dev_listed(struct birth *b, int dev, size_t i, struct err *e)
 {
+	const struct spec_device *d = dev_row(b, i);
 	const char *slash = strrchr(d->path, '/');
 	char folder[PATH_MAX];
 	auto_fd int at = -1;
@@ -70,24 +139,24 @@ static int dev_listed(struct birth *b, int dev, const struct spec_device *d, str
 	if (str_eq(slash, "/") || str_eq(slash, "/.") || str_eq(slash, "/.."))
 		return err_set(e, EINVAL, "%s is no device's name", d->path);
 	if (slash - d->path == 4 && str_starts(d->path, "/dev/"))
-		return dev_node(dev, slash + 1, d, e);
+		return dev_node(b, dev, slash + 1, i, e);
 	if ((size_t)(slash - d->path) >= sizeof(folder))
 		return err_set(e, ENAMETOOLONG, "device");
 	memcpy(folder, d->path, (size_t)(slash - d->path));
 	folder[slash - d->path] = '\0';
 	if (path_mkdir_in(b->root, folder, 0755, &at, e) < 0)
 		return -e->code;
-	return dev_node(at, slash + 1, d, e);
+	return dev_node(b, at, slash + 1, i, e);
 }
 
 static int dev_nodes(struct birth *b, int dev, struct err *e)
 {
-	for (size_t i = 0; i < sizeof(dev_usual) / sizeof(dev_usual[0]); i++) {
-		if (dev_node(dev, dev_usual[i].path + strlen("/dev/"), &dev_usual[i], e) < 0)
+	for (size_t i = 0; i < DEV_USUAL; i++) {
+		if (dev_node(b, dev, dev_usual[i].path + strlen("/dev/"), i, e) < 0)
 			return -e->code;
 	}
 	for (size_t i = 0; i < b->spec->device_count; i++) {
-		if (dev_listed(b, dev, &b->spec->devices[i], e) < 0)
+		if (dev_listed(b, dev, DEV_USUAL + i, e) < 0)
 			return err_wrap(e, "linux.devices[%zu]", i);
 	}
 	return 0;

@@ -57,6 +57,7 @@ struct container {
 	bool lenient; /* a missing controller or capability is only logged, in exec and update too
 		       */
 	bool userns; /* the container has a user namespace of its own */
+	bool timens; /* and a time namespace */
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */
 	char *hooks; /* JSON of poststart and poststop, NULL: none */

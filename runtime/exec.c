@@ -54,6 +54,18 @@ static int exec_open_target(struct engine *en, const struct container *c, int *r
 	return 0;
 }
 
+/* Its first process is in it from its own execve on, its children at once. */
+static int exec_open_time(struct engine *en, const struct container *c, int *ret_fd, struct err *e)
+{
+	auto_free char *path = mem_printf("%d/ns/time_for_children", c->pid);
+	int fd = c->timens ? openat(en->proc, path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (c->timens && fd < 0)
+		return err_set(e, errno == ENOENT ? ESRCH : errno, "container not running");
+	*ret_fd = fd;
+	return 0;
+}
+
 /*
  * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
  * used again) without giving it controllers, for the limits are the container's.
@@ -96,6 +108,7 @@ static int exec_talk(int sync, struct exec *x, struct err *e)
 			return -e->code;
 		case SYNC_HOOKS:
 		case SYNC_GO:
+		case SYNC_BORN:
 		case SYNC_READY:
 		case SYNC_START:
 			return err_set(e, EPROTO, "an unexpected word of a birth");
@@ -134,10 +147,12 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	struct exec x = { .pidfd = -1, .console = -1, .cgroup = -1 };
 	auto_fd int pidns = -1;
 	auto_fd int target = -1;
+	auto_fd int timens = -1;
 	struct err ignored = { 0 };
 	int r;
 
-	if (exec_check(c, args, e) < 0 || exec_open_target(en, c, &target, &pidns, e) < 0)
+	if (exec_check(c, args, e) < 0 || exec_open_target(en, c, &target, &pidns, e) < 0 ||
+	    exec_open_time(en, c, &timens, e) < 0)
 		return err_wrap(e, "exec in container %s", c->id);
 	b.engine = en;
 	b.id = c->id;
@@ -151,6 +166,8 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.lenient = c->lenient;
 	b.target = target;
 	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);
+	b.userns = c->userns;
+	b.timens = timens;
 	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
 		r = exec_clone(en, c, &b, pidns, !args->cgroup, &x, e);

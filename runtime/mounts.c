@@ -67,19 +67,26 @@ bool mounts_dev_is_bound(const struct spec *s)
 	return false;
 }
 
-static int mounts_open_source(const struct birth *b, const struct spec_mount *m, int *ret_fd,
-			      struct err *e)
+int mounts_open_source(const struct birth *b, const struct spec_mount *m, int *ret_fd,
+		       struct err *e)
 {
 	return mnt_clone(b->bundle, m->source, m->recursive_bind, ret_fd, e);
+}
+
+void mounts_no_sources(struct birth *b)
+{
+	b->sources = mem_array(b->spec->mount_count, sizeof(*b->sources));
+	for (size_t i = 0; i < b->spec->mount_count; i++)
+		b->sources[i] = -1;
 }
 
 int mounts_open_shared(struct birth *b, struct err *e)
 {
 	const struct spec *s = b->spec;
 
-	b->sources = mem_array(s->mount_count, sizeof(*b->sources));
-	for (size_t i = 0; i < s->mount_count; i++)
-		b->sources[i] = -1;
+	if (b->sources)
+		return 0;
+	mounts_no_sources(b);
 	for (size_t i = 0; i < s->mount_count; i++) {
 		const struct spec_mount *m = &s->mounts[i];
 

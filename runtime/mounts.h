@@ -8,6 +8,11 @@
 /* Before the namespace is cut off the host's: copies of what is to stay shared with the host. */
 int mounts_open_shared(struct birth *b, struct err *e);
 
+/* For who opens the sources of bind mounts himself: none is open yet. */
+void mounts_no_sources(struct birth *b);
+int mounts_open_source(const struct birth *b, const struct spec_mount *m, int *ret_fd,
+		       struct err *e);
+
 int mounts_apply(struct birth *b, struct err *e);
 
 /* Whether the container's /dev is the host's: then nothing is made in it. */

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/mem.h"
+#include "lib/path.h"
+#include "lib/str.h"
 
 static const struct ns_type {
 	const char *name;
@@ -22,6 +25,7 @@ static const struct ns_type {
 	[SPEC_NS_NET] = { "network", CLONE_NEWNET },
 	[SPEC_NS_PID] = { "pid", CLONE_NEWPID },
 	[SPEC_NS_CGROUP] = { "cgroup", CLONE_NEWCGROUP },
+	[SPEC_NS_TIME] = { "time", CLONE_NEWTIME },
 	[SPEC_NS_MOUNT] = { "mount", CLONE_NEWNS },
 };
 
@@ -64,7 +68,7 @@ unsigned long ns_clone_flags(const struct spec *s)
 	unsigned long flags = 0;
 
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
-		if (s->ns[i].given && !s->ns[i].path && i != SPEC_NS_CGROUP)
+		if (s->ns[i].given && !s->ns[i].path && i != SPEC_NS_CGROUP && i != SPEC_NS_TIME)
 			flags |= (unsigned long)ns_types[i].flag;
 	}
 	return flags;
@@ -73,11 +77,56 @@ unsigned long ns_clone_flags(const struct spec *s)
 int ns_join(const int fds[SPEC_NS_COUNT], struct err *e)
 {
 	for (int i = 0; i < SPEC_NS_COUNT; i++) {
-		if (fds[i] < 0 || i == SPEC_NS_PID)
+		if (fds[i] < 0 || i == SPEC_NS_PID || i == SPEC_NS_USER)
 			continue;
 		if (setns(fds[i], ns_types[i].flag) < 0)
 			return err_set(e, errno, "join the %s namespace", ns_types[i].name);
 	}
+	return 0;
+}
+
+int ns_join_user(int ns, struct err *e)
+{
+	if (ns >= 0 && setns(ns, CLONE_NEWUSER) < 0)
+		return err_set(e, errno, "join the user namespace");
+	return 0;
+}
+
+static int ns_write_map(int proc, pid_t pid, const char *file, const struct spec_maps *maps,
+			struct err *e)
+{
+	auto_free char *path = mem_printf("%d/%s", pid, file);
+	auto_str text = { 0 };
+
+	for (size_t i = 0; i < maps->count; i++)
+		str_printf(&text, "%u %u %u\n", maps->rows[i].inside, maps->rows[i].outside,
+			   maps->rows[i].size);
+	return path_write(proc, path, text.text, e);
+}
+
+int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struct spec_maps *gids,
+		  struct err *e)
+{
+	if (ns_write_map(proc, pid, "uid_map", uids, e) < 0 ||
+	    ns_write_map(proc, pid, "gid_map", gids, e) < 0)
+		return -e->code;
+	return 0;
+}
+
+int ns_time_offsets(const struct spec *s, int self, struct err *e)
+{
+	auto_free char *text = NULL;
+
+	if (!s->ns[SPEC_NS_TIME].given || s->ns[SPEC_NS_TIME].path)
+		return 0;
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_set(e, errno, "make a time namespace");
+	if (!s->has_offsets)
+		return 0;
+	text = mem_printf("monotonic %lld %u\nboottime %lld %u\n", (long long)s->monotonic.secs,
+			  s->monotonic.nanosecs, (long long)s->boottime.secs, s->boottime.nanosecs);
+	if (path_write(self, "timens_offsets", text, e) < 0)
+		return err_wrap(e, "linux.timeOffsets");
 	return 0;
 }
 

@@ -9,11 +9,21 @@
 int ns_open(const struct spec *s, int ret_fds[SPEC_NS_COUNT], struct err *e);
 void ns_close(int fds[SPEC_NS_COUNT]);
 
-/* clone3 flags of the new ones (not cgroup: it is made when its cgroup was entered). */
+/* clone3 flags of the new ones (not cgroup: it is made when its cgroup was entered; not time:
+ * its offsets are written before anybody is in it). */
 unsigned long ns_clone_flags(const struct spec *s);
 
-/* In the child: joins all but the pid namespace, which its parent entered for it. */
+/* In the child: joins all but the pid namespace, which its parent entered for it, and user. */
 int ns_join(const int fds[SPEC_NS_COUNT], struct err *e);
+/* What is joined later is to be owned by it, so it comes when the host's rights have been used. */
+int ns_join_user(int ns, struct err *e);
+
+/* The ids of a new user namespace, by somebody outside of it. */
+int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struct spec_maps *gids,
+		  struct err *e);
+
+/* Makes a time namespace with its offsets; execve enters it. self: /proc/self. */
+int ns_time_offsets(const struct spec *s, int self, struct err *e);
 
 /* Where the next child is born: into ns, or back home. */
 int ns_pid_for_children(int ns, struct err *e);

@@ -202,8 +202,8 @@ static void info_enabled(struct json_out *o, const char *key, bool enabled)
 
 static void info_linux(struct json_out *o)
 {
-	static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
-						  "pid",    "uts", NULL };
+	static const char *const namespaces[] = { "cgroup", "ipc",  "mount", "network", "pid",
+						  "time",   "user", "uts",   NULL };
 
 	json_out_object(o, "linux");
 	info_texts(o, "namespaces", namespaces);
@@ -231,7 +231,7 @@ static void info_linux(struct json_out *o)
 	info_enabled(o, "intelRdt", false);
 	info_enabled(o, "netDevices", false);
 	json_out_object(o, "mountExtensions");
-	info_enabled(o, "idmap", false);
+	info_enabled(o, "idmap", true);
 	json_out_end(o);
 	json_out_end(o);
 }

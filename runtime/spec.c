@@ -180,6 +180,30 @@ static int spec_names_read(const struct json *root, struct spec *s, struct err *
 	return 0;
 }
 
+bool spec_has_idmaps(const struct spec *s)
+{
+	for (size_t i = 0; i < s->mount_count; i++) {
+		if (s->mounts[i].idmap)
+			return true;
+	}
+	return false;
+}
+
+/* What a mount takes from the container's user namespace has to be there. */
+static int spec_idmaps_check(const struct spec *s, struct err *e)
+{
+	for (size_t i = 0; i < s->mount_count; i++) {
+		const struct spec_mount *m = &s->mounts[i];
+
+		if (m->idmap && !m->uid_maps.count && !s->ns[SPEC_NS_USER].given)
+			return err_set(e, EINVAL,
+				       "mounts[%zu]: idmap: neither uidMappings nor a user "
+				       "namespace",
+				       i);
+	}
+	return 0;
+}
+
 static int spec_read(const struct json *root, struct spec *s, struct err *e)
 {
 	const struct json *process = NULL;
@@ -189,7 +213,8 @@ static int spec_read(const struct json *root, struct spec *s, struct err *e)
 		return err_set(e, EINVAL, "not an object");
 	if (spec_version_read(root, s, e) < 0 || spec_root_read(root, s, e) < 0 ||
 	    spec_mounts_read(root, s, e) < 0 || spec_linux_read(root, s, e) < 0 ||
-	    spec_names_read(root, s, e) < 0 || json_get_object(root, "hooks", &hooks, e) < 0 ||
+	    spec_idmaps_check(s, e) < 0 || spec_names_read(root, s, e) < 0 ||
+	    json_get_object(root, "hooks", &hooks, e) < 0 ||
 	    spec_hooks_read(hooks, s->hooks, e) < 0 || spec_annotations_read(root, s, e) < 0 ||
 	    json_get_object(root, "process", &process, e) < 0)
 		return -e->code;
@@ -228,12 +253,15 @@ int spec_load(int bundle, struct spec *ret, struct err *e)
 void spec_done(struct spec *s)
 {
 	spec_process_done(&s->process);
-	for (size_t i = 0; i < s->mount_count; i++)
+	for (size_t i = 0; i < s->mount_count; i++) {
 		free(s->mounts[i].data);
+		free(s->mounts[i].uid_maps.rows);
+		free(s->mounts[i].gid_maps.rows);
+	}
 	free(s->mounts);
 	spec_hooks_done(s->hooks);
-	free(s->uid_maps);
-	free(s->gid_maps);
+	free(s->uid_maps.rows);
+	free(s->gid_maps.rows);
 	free(s->devices);
 	free(s->masked);
 	free(s->readonly);

@@ -70,6 +70,7 @@ enum spec_ns {
 	SPEC_NS_NET,
 	SPEC_NS_PID,
 	SPEC_NS_CGROUP,
+	SPEC_NS_TIME,
 	SPEC_NS_MOUNT,
 	SPEC_NS_COUNT,
 };
@@ -77,6 +78,15 @@ enum spec_ns {
 struct spec_namespace {
 	bool given;
 	const char *path; /* NULL: a new one */
+};
+
+struct spec_map {
+	uint32_t inside, outside, size;
+};
+
+struct spec_maps {
+	struct spec_map *rows; /* owned */
+	size_t count;
 };
 
 /* A mount's option words, sorted out. */
@@ -91,11 +101,15 @@ struct spec_mount {
 	unsigned long propagation; /* MS_SHARED and so on; 0: not given */
 	bool propagation_recursive;
 	bool copy_up;
+	bool idmap, idmap_recursive; /* without maps: those of the container's user namespace */
+	struct spec_maps uid_maps, gid_maps;
 	char *data; /* owned; the words for the file system, with commas; NULL: none */
 };
 
-struct spec_map {
-	uint32_t inside, outside, size;
+/* How far a clock of the time namespace is ahead of the host's. */
+struct spec_offset {
+	int64_t secs;
+	uint32_t nanosecs;
 };
 
 struct spec_device {
@@ -143,8 +157,9 @@ struct spec {
 	struct spec_hooks hooks[SPEC_HOOK_KINDS];
 	const struct json *annotations; /* object or NULL */
 	struct spec_namespace ns[SPEC_NS_COUNT];
-	struct spec_map *uid_maps, *gid_maps; /* owned */
-	size_t uid_map_count, gid_map_count;
+	struct spec_maps uid_maps, gid_maps; /* of the user namespace, as the host counts */
+	bool has_offsets;
+	struct spec_offset monotonic, boottime;
 	struct spec_device *devices; /* owned */
 	size_t device_count;
 	const char *cgroups_path; /* NULL: none given */
@@ -161,6 +176,8 @@ struct spec {
 int spec_load(int bundle, struct spec *ret, struct err *e);
 int spec_parse(const char *text, size_t len, struct spec *ret, struct err *e);
 void spec_done(struct spec *s);
+/* Whether a mount asks for other owners than its source has. */
+bool spec_has_idmaps(const struct spec *s);
 #define auto_spec __attribute__((cleanup(spec_done))) struct spec
 
 /* A process object alone: of an exec. */

@@ -18,6 +18,9 @@ int spec_refuse(const struct json *obj, const char *where, const char *const *ke
 int spec_mounts_read(const struct json *root, struct spec *s, struct err *e);
 int spec_linux_read(const struct json *root, struct spec *s, struct err *e);
 
+/* Lines of a uid_map or gid_map from the member key of node; absent: none. */
+int spec_maps_read(const struct json *node, const char *key, struct spec_maps *ret, struct err *e);
+
 /* From the object that is config.json's "hooks", or NULL. */
 int spec_hooks_read(const struct json *node, struct spec_hooks hooks[SPEC_HOOK_KINDS],
 		    struct err *e);

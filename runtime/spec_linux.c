@@ -14,10 +14,9 @@
 #define SPEC_PATHS_MAX 4096
 
 static const struct spec_word spec_namespaces[] = {
-	{ "user", SPEC_NS_USER },   { "ipc", SPEC_NS_IPC },
-	{ "uts", SPEC_NS_UTS },	    { "network", SPEC_NS_NET },
-	{ "pid", SPEC_NS_PID },	    { "cgroup", SPEC_NS_CGROUP },
-	{ "mount", SPEC_NS_MOUNT }, { NULL, 0 },
+	{ "user", SPEC_NS_USER },   { "ipc", SPEC_NS_IPC },	{ "uts", SPEC_NS_UTS },
+	{ "network", SPEC_NS_NET }, { "pid", SPEC_NS_PID },	{ "cgroup", SPEC_NS_CGROUP },
+	{ "time", SPEC_NS_TIME },   { "mount", SPEC_NS_MOUNT }, { NULL, 0 },
 };
 
 static int spec_namespaces_read(const struct json *node, struct spec *s, struct err *e)
@@ -34,8 +33,6 @@ static int spec_namespaces_read(const struct json *node, struct spec *s, struct 
 		if (json_need_text(row, "type", &type, e) < 0 ||
 		    json_get_text(row, "path", &path, e) < 0)
 			return err_wrap(e, "namespaces");
-		if (str_eq(type, "time"))
-			return err_set(e, ENOTSUP, "namespaces: time is not implemented");
 		if (!spec_word_find(spec_namespaces, type, &ns))
 			return err_set(e, EINVAL, "namespaces: %.32s is unknown", type);
 		if (s->ns[ns].given)
@@ -50,8 +47,7 @@ static int spec_namespaces_read(const struct json *node, struct spec *s, struct 
 	return 0;
 }
 
-static int spec_maps_read(const struct json *node, const char *key, struct spec_map **ret,
-			  size_t *ret_count, struct err *e)
+int spec_maps_read(const struct json *node, const char *key, struct spec_maps *ret, struct err *e)
 {
 	const struct json *list = NULL;
 
@@ -61,18 +57,84 @@ static int spec_maps_read(const struct json *node, const char *key, struct spec_
 		return 0;
 	if (list->count > SPEC_MAPS_MAX)
 		return err_set(e, E2BIG, "%s: more than %d", key, SPEC_MAPS_MAX);
-	*ret = mem_array(list->count, sizeof(**ret));
+	ret->rows = mem_array(list->count, sizeof(*ret->rows));
 	json_each(row, list) {
-		struct spec_map *m = &(*ret)[*ret_count];
+		struct spec_map *m = &ret->rows[ret->count];
 
 		if (json_get_u32(row, "containerID", &m->inside, e) < 0 ||
 		    json_get_u32(row, "hostID", &m->outside, e) < 0 ||
 		    json_get_u32(row, "size", &m->size, e) < 0)
-			return err_wrap(e, "%s[%zu]", key, *ret_count);
+			return err_wrap(e, "%s[%zu]", key, ret->count);
 		if (m->size == 0)
-			return err_set(e, EINVAL, "%s[%zu].size: 0", key, *ret_count);
-		(*ret_count)++;
+			return err_set(e, EINVAL, "%s[%zu].size: 0", key, ret->count);
+		if (m->inside > UINT32_MAX - m->size || m->outside > UINT32_MAX - m->size)
+			return err_set(e, ERANGE, "%s[%zu]: beyond the last id", key, ret->count);
+		ret->count++;
 	}
+	return 0;
+}
+
+/* A new user namespace without a root could not even be set up. */
+static int spec_maps_check(const struct spec_maps *maps, const char *key, struct err *e)
+{
+	for (size_t i = 0; i < maps->count; i++) {
+		if (maps->rows[i].inside == 0)
+			return 0;
+	}
+	return err_set(e, EINVAL, "%s: containerID 0 is not mapped", key);
+}
+
+static int spec_userns_read(const struct json *node, struct spec *s, struct err *e)
+{
+	const struct spec_namespace *user = &s->ns[SPEC_NS_USER];
+
+	if (spec_maps_read(node, "uidMappings", &s->uid_maps, e) < 0 ||
+	    spec_maps_read(node, "gidMappings", &s->gid_maps, e) < 0)
+		return -e->code;
+	if ((s->uid_maps.count || s->gid_maps.count) && !user->given)
+		return err_set(e, EINVAL, "uidMappings: without a user namespace");
+	if (!user->given || user->path)
+		return 0;
+	if (spec_maps_check(&s->uid_maps, "uidMappings", e) < 0 ||
+	    spec_maps_check(&s->gid_maps, "gidMappings", e) < 0)
+		return -e->code;
+	return 0;
+}
+
+static int spec_offset_read(const struct json *offsets, const char *clock, struct spec_offset *ret,
+			    struct err *e)
+{
+	const struct json *node = NULL;
+
+	if (json_get_object(offsets, clock, &node, e) < 0)
+		return -e->code;
+	if (json_get_i64(node, "secs", &ret->secs, e) < 0 ||
+	    json_get_u32(node, "nanosecs", &ret->nanosecs, e) < 0)
+		return err_wrap(e, "%s", clock);
+	if (ret->nanosecs > 999999999)
+		return err_set(e, ERANGE, "%s.nanosecs: a second or more", clock);
+	return 0;
+}
+
+static int spec_offsets_read(const struct json *node, struct spec *s, struct err *e)
+{
+	const struct json *offsets = NULL;
+
+	if (json_get_object(node, "timeOffsets", &offsets, e) < 0)
+		return -e->code;
+	if (!offsets || offsets->count == 0)
+		return 0;
+	if (!s->ns[SPEC_NS_TIME].given || s->ns[SPEC_NS_TIME].path)
+		return err_set(e, EINVAL, "timeOffsets: without a new time namespace");
+	json_each(clock, offsets) {
+		if (!str_eq(clock->key, "monotonic") && !str_eq(clock->key, "boottime"))
+			return err_set(e, EINVAL, "timeOffsets: clock %.32s has no offset",
+				       clock->key);
+	}
+	s->has_offsets = true;
+	if (spec_offset_read(offsets, "monotonic", &s->monotonic, e) < 0 ||
+	    spec_offset_read(offsets, "boottime", &s->boottime, e) < 0)
+		return err_wrap(e, "timeOffsets");
 	return 0;
 }
 
@@ -186,20 +248,17 @@ static int spec_linux_paths_read(const struct json *node, struct spec *s, struct
 
 static int spec_linux_fill(const struct json *node, struct spec *s, struct err *e)
 {
-	static const char *const missing[] = { "timeOffsets",  "intelRdt",   "netDevices",
-					       "memoryPolicy", "mountLabel", NULL };
+	static const char *const missing[] = { "intelRdt", "netDevices", "memoryPolicy",
+					       "mountLabel", NULL };
 
 	if (spec_refuse(node, "", missing, e) < 0 || spec_namespaces_read(node, s, e) < 0 ||
-	    spec_maps_read(node, "uidMappings", &s->uid_maps, &s->uid_map_count, e) < 0 ||
-	    spec_maps_read(node, "gidMappings", &s->gid_maps, &s->gid_map_count, e) < 0 ||
+	    spec_userns_read(node, s, e) < 0 || spec_offsets_read(node, s, e) < 0 ||
 	    spec_devices_read(node, s, e) < 0 || spec_linux_paths_read(node, s, e) < 0 ||
 	    json_get_object(node, "resources", &s->resources, e) < 0 ||
 	    json_get_object(node, "seccomp", &s->seccomp, e) < 0 ||
 	    json_get_object(node, "sysctl", &s->sysctl, e) < 0 ||
 	    spec_personality_read(node, s, e) < 0)
 		return -e->code;
-	if ((s->uid_map_count || s->gid_map_count) && !s->ns[SPEC_NS_USER].given)
-		return err_set(e, EINVAL, "uidMappings: without a user namespace");
 	return sysctl_check(s, e);
 }
 

@@ -99,8 +99,7 @@ static bool spec_option_recursive(const char *word, struct spec_mount *m)
 	return true;
 }
 
-static int spec_mount_option(const char *word, struct spec_mount *m, struct str *data,
-			     struct err *e)
+static void spec_mount_option(const char *word, struct spec_mount *m, struct str *data)
 {
 	const struct spec_option *o = spec_option_find(spec_options, COUNT(spec_options), word);
 	unsigned long propagation;
@@ -120,11 +119,11 @@ static int spec_mount_option(const char *word, struct spec_mount *m, struct str 
 	} else if (str_eq(word, "tmpcopyup")) {
 		m->copy_up = true;
 	} else if (str_eq(word, "idmap") || str_eq(word, "ridmap")) {
-		return err_set(e, ENOTSUP, "option %s is not implemented", word);
+		m->idmap = true;
+		m->idmap_recursive = m->idmap_recursive || word[0] == 'r';
 	} else if (*word) {
 		str_printf(data, "%s%s", data->len ? "," : "", word);
 	}
-	return 0;
 }
 
 static int spec_mount_check(struct spec_mount *m, struct err *e)
@@ -133,6 +132,12 @@ static int spec_mount_check(struct spec_mount *m, struct err *e)
 		return err_set(e, EINVAL, "destination: the root or empty");
 	if (str_eq(m->type, "bind"))
 		m->bind = true;
+	/* older writers give the mappings alone */
+	m->idmap = m->idmap || m->uid_maps.count;
+	if (!m->uid_maps.count != !m->gid_maps.count)
+		return err_set(e, EINVAL, "uidMappings: one of uidMappings and gidMappings alone");
+	if (m->idmap && (!m->bind || m->flags & MS_REMOUNT))
+		return err_set(e, EINVAL, "options: idmap is for bind mounts");
 	if (m->flags & MS_REMOUNT)
 		return 0;
 	if (m->bind && (!m->source || !m->source[0]))
@@ -150,7 +155,6 @@ static int spec_mount_check(struct spec_mount *m, struct err *e)
 
 static int spec_mount_read(const struct json *node, struct spec_mount *m, struct err *e)
 {
-	static const char *const missing[] = { "uidMappings", "gidMappings", NULL };
 	auto_free const char **options = NULL;
 	auto_str data = { 0 };
 	size_t count = 0;
@@ -160,12 +164,11 @@ static int spec_mount_read(const struct json *node, struct spec_mount *m, struct
 	    json_get_text(node, "type", &m->type, e) < 0 ||
 	    json_get_text(node, "source", &m->source, e) < 0 ||
 	    json_get_texts(node, "options", &options, &count, e) < 0 ||
-	    spec_refuse(node, "", missing, e) < 0)
+	    spec_maps_read(node, "uidMappings", &m->uid_maps, e) < 0 ||
+	    spec_maps_read(node, "gidMappings", &m->gid_maps, e) < 0)
 		return -e->code;
-	for (size_t i = 0; i < count; i++) {
-		if (spec_mount_option(options[i], m, &data, e) < 0)
-			return -e->code;
-	}
+	for (size_t i = 0; i < count; i++)
+		spec_mount_option(options[i], m, &data);
 	if (data.len > 0)
 		m->data = str_take(&data);
 	return spec_mount_check(m, e);
@@ -180,9 +183,10 @@ const char *spec_mount_words(size_t i)
 		"rnodiratime", "rdiratime",    "rrelatime",	 "rnorelatime",	 "rnoatime",
 		"ratime",      "rstrictatime", "rnostrictatime",
 	};
-	static const char *const others[] = { "bind",	    "rbind",	  "shared",  "rshared",
-					      "slave",	    "rslave",	  "private", "rprivate",
-					      "unbindable", "runbindable" };
+	static const char *const others[] = { "bind",	    "rbind",	   "shared",  "rshared",
+					      "slave",	    "rslave",	   "private", "rprivate",
+					      "unbindable", "runbindable", "idmap",   "ridmap",
+					      "tmpcopyup" };
 
 	if (i < COUNT(spec_options))
 		return spec_options[i].name;

@@ -90,6 +90,7 @@ int state_write(const struct state *s, struct err *e)
 	json_out_uint(&o, "pidStart", s->pid_start);
 	json_out_text(&o, "cgroup", s->cgroup_path);
 	json_out_bool(&o, "userns", s->userns);
+	json_out_bool(&o, "timens", s->timens);
 	if (s->annotations)
 		json_out_raw(&o, "annotations", s->annotations);
 	json_out_text(&o, "hooks", s->hooks);
@@ -116,7 +117,8 @@ static int state_read(struct state *s, struct err *e)
 	if (json_parse(text, len, &json, e) < 0 || json_get_u32(json, "owner", &s->owner, e) < 0 ||
 	    json_get_int(json, "pid", &s->pid, e) < 0 ||
 	    json_get_u64(json, "pidStart", &s->pid_start, e) < 0 ||
-	    json_get_bool(json, "userns", &s->userns, e) < 0)
+	    json_get_bool(json, "userns", &s->userns, e) < 0 ||
+	    json_get_bool(json, "timens", &s->timens, e) < 0)
 		return err_wrap(e, "state.json");
 	s->bundle = state_text(json, "bundle");
 	s->rootfs = state_text(json, "rootfs");
@@ -232,6 +234,7 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.annotations = s->annotations ? mem_strdup(s->annotations) : NULL;
 	c.hooks = s->hooks ? mem_strdup(s->hooks) : NULL;
 	c.userns = s->userns;
+	c.timens = s->timens;
 	c.pid = s->pid;
 	c.pidfd = state_open_pid(s);
 	/* a dead one may have left processes, where it had no pid namespace */

@@ -26,7 +26,7 @@ struct state {
 	pid_t pid; /* 0: none yet */
 	uint64_t pid_start; /* tells the process from a later one of the same number */
 	char *cgroup_path;
-	bool userns;
+	bool userns, timens;
 	char *annotations; /* JSON object or NULL */
 	char *hooks; /* JSON or NULL */
 };

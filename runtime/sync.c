@@ -15,18 +15,15 @@ int sync_pair(int ret_fds[2], struct err *e)
 	return 0;
 }
 
-int sync_send(int sock, enum sync_type type, const struct err *cause, int pass, struct err *e)
+static int sync_send_message(int sock, const struct sync *m, int pass, struct err *e)
 {
-	struct sync m = { .type = type };
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec iov = { &m, sizeof(m) };
+	struct iovec iov = { (void *)(uintptr_t)m, sizeof(*m) };
 	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (cause)
-		m.e = *cause;
 	if (pass >= 0) {
 		struct cmsghdr *c;
 
@@ -38,9 +35,25 @@ int sync_send(int sock, enum sync_type type, const struct err *cause, int pass, 
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &pass, sizeof(int));
 	}
-	if (sendmsg(sock, &h, MSG_NOSIGNAL) != (ssize_t)sizeof(m))
+	if (sendmsg(sock, &h, MSG_NOSIGNAL) != (ssize_t)sizeof(*m))
 		return err_set(e, errno ?: EIO, "send to the other side of a birth");
 	return 0;
+}
+
+int sync_send(int sock, enum sync_type type, const struct err *cause, int pass, struct err *e)
+{
+	struct sync m = { .type = type };
+
+	if (cause)
+		m.e = *cause;
+	return sync_send_message(sock, &m, pass, e);
+}
+
+int sync_send_born(int sock, pid_t pid, int pidfd, struct err *e)
+{
+	const struct sync m = { .type = SYNC_BORN, .pid = pid };
+
+	return sync_send_message(sock, &m, pidfd, e);
 }
 
 static int sync_wait(int sock, int timeout_ms, struct err *e)

@@ -81,13 +81,6 @@ static void what_is_not_implemented_is_refused_by_name(void **state)
 	static const char *const table[][3] = {
 		{ "", ",\"intelRdt\":{\"closID\":\"x\"}", "linux: intelRdt is not implemented" },
 		{ "", ",\"mountLabel\":\"x\"", "linux: mountLabel is not implemented" },
-		{ "", ",\"timeOffsets\":{\"boottime\":{}}",
-		  "linux: timeOffsets is not implemented" },
-		{ ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"tmpfs\",\"uidMappings\":[{}]}]",
-		  "", "mounts[0]: uidMappings is not implemented" },
-		{ ",\"mounts\":[{\"destination\":\"/x\",\"source\":\"/y\",\"options\":[\"bind\","
-		  "\"ridmap\"]}]",
-		  "", "mounts[0]: option ridmap is not implemented" },
 		{ ",\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"ioPriority\":{\"class\":\"x\"}}",
 		  "", "process: ioPriority is not implemented" },
 	};
@@ -101,6 +94,32 @@ static void what_is_not_implemented_is_refused_by_name(void **state)
 		if (!strstr(e.msg, table[i][2]))
 			fail_msg("%s", e.msg);
 	}
+}
+
+#define MAP(inside, outside) "[{\"containerID\":" inside ",\"hostID\":" outside ",\"size\":1}]"
+#define MOUNT(more) \
+	",\"mounts\":[{\"destination\":\"/x\",\"source\":\"y\",\"options\":[\"rbind\"" more "}]"
+
+static void owners_of_a_mount_come_from_its_maps_or_the_namespace(void **state)
+{
+	auto_spec s = { 0 };
+	struct err e = { 0 };
+	(void)state;
+
+	assert_int_equal(parse(MOUNT(",\"ridmap\"]"), "", &s, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "neither uidMappings nor a user namespace"));
+	assert_int_equal(parse(MOUNT(",\"ridmap\"],\"uidMappings\":" MAP("0", "7")), "", &s, &e),
+			 -EINVAL);
+	assert_int_equal(parse(MOUNT("],\"uidMappings\":" MAP("1", "4294967295")), "", &s, &e),
+			 -ERANGE);
+	assert_non_null(strstr(e.msg, "beyond the last id"));
+	assert_int_equal(parse(MOUNT(",\"ridmap\"],\"uidMappings\":" MAP("0", "7") ",\"gidMappings"
+										   "\":" MAP("0",
+											     "8")),
+			       "", &s, &e),
+			 0);
+	assert_true(spec_has_idmaps(&s) && s.mounts[0].idmap && s.mounts[0].idmap_recursive);
+	assert_int_equal(s.mounts[0].gid_maps.rows[0].outside, 8);
 }
 
 static void empty_members_are_as_good_as_none(void **state)
@@ -292,6 +311,7 @@ static void options_are_taken_as_go_programs_write_them(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(option_words_go_where_the_kernel_wants_them),
 	cmocka_unit_test(what_is_not_implemented_is_refused_by_name),
+	cmocka_unit_test(owners_of_a_mount_come_from_its_maps_or_the_namespace),
 	cmocka_unit_test(empty_members_are_as_good_as_none),
 	cmocka_unit_test(sysctls_belong_to_a_namespace_of_the_container),
 	cmocka_unit_test(unknown_capabilities_are_left_out),

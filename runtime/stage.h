@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A container in another user namespace, or with idmapped mounts, is born in
+ * two stages: a go-between with the host's rights opens what the container
+ * will not be allowed to, enters the namespaces that are joined and clones
+ * the first process as a child of the engine.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "lib/err.h"
+#include "runtime/birth.h"
+
+bool stage_needed(const struct spec *s);
+
+/* Returns in the first process only; at once where no second stage is needed. */
+int stage_birth(struct birth *b, struct err *e);
+
+/* Root of the user namespace, when all that takes the host's root was opened. */
+int stage_root(struct birth *b, struct err *e);
