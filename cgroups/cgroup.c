@@ -367,21 +367,19 @@ int cgroup_move(int dir, pid_t pid, struct err *e)
 }
 
 /* A folder whose last process is just leaving answers EBUSY for a moment. */
-static int cgroup_rmdir(int dir, const char *name)
+static int cgroup_rmdir(int dir, const char *name, int tries)
 {
 	struct pollfd none = { .fd = -1 };
 
-	for (int i = 0; i < CGROUP_TRIES; i++) {
-		if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-			return 0;
-		if (errno != EBUSY)
-			break;
+	for (int i = 0; unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOENT; i++) {
+		if (errno != EBUSY || i + 1 >= tries)
+			return -errno;
 		poll(&none, 1, 1 + i / 10);
 	}
-	return -errno;
+	return 0;
 }
 
-static int cgroup_remove_below(int dir, int depth, struct err *e)
+static int cgroup_remove_below(int dir, int depth, int tries, struct err *e)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
@@ -404,9 +402,9 @@ static int cgroup_remove_below(int dir, int depth, struct err *e)
 		sub = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			continue;
-		r = cgroup_remove_below(sub, depth + 1, e);
+		r = cgroup_remove_below(sub, depth + 1, tries, e);
 		if (r == 0) {
-			r = cgroup_rmdir(dir, entry->d_name);
+			r = cgroup_rmdir(dir, entry->d_name, tries);
 			if (r < 0)
 				err_set(e, -r, "remove cgroup %s", entry->d_name);
 		}
@@ -415,7 +413,7 @@ static int cgroup_remove_below(int dir, int depth, struct err *e)
 	return r;
 }
 
-int cgroup_remove(int root, const char *path, struct err *e)
+static int cgroup_remove_tries(int root, const char *path, int tries, struct err *e)
 {
 	const char *rel = cgroup_relative(path);
 	auto_fd int dir = -1;
@@ -429,12 +427,22 @@ int cgroup_remove(int root, const char *path, struct err *e)
 	r = cgroup_open(root, path, &dir, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	if (cgroup_remove_below(dir, 0, e) < 0)
+	if (cgroup_remove_below(dir, 0, tries, e) < 0)
 		return err_wrap(e, "cgroup %s", path);
-	r = cgroup_rmdir(root, rel);
+	r = cgroup_rmdir(root, rel, tries);
 	if (r < 0)
 		return err_set(e, -r, "remove cgroup %s", path);
 	return 0;
+}
+
+int cgroup_remove(int root, const char *path, struct err *e)
+{
+	return cgroup_remove_tries(root, path, CGROUP_TRIES, e);
+}
+
+int cgroup_remove_now(int root, const char *path, struct err *e)
+{
+	return cgroup_remove_tries(root, path, 1, e);
 }
 
 void cgroup_remove_made(int root, const char *path, int count)
@@ -450,9 +458,8 @@ void cgroup_remove_made(int root, const char *path, int count)
 
 		while ((slash = strrchr(copy, '/')) && slash[1] == '\0')
 			*slash = '\0';
-		/* a parent is EBUSY as long as it has other children: no waiting helps */
-		if (i == 0 ? cgroup_rmdir(root, copy) < 0
-			   : unlinkat(root, copy, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		/* EBUSY as long as it has other children: no waiting helps */
+		if (unlinkat(root, copy, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			return;
 		slash = strrchr(copy, '/');
 		if (!slash)

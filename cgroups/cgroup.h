@@ -71,8 +71,11 @@ int cgroup_move(int dir, pid_t pid, struct err *e);
 /* Pids of dir and everything below; the caller frees. */
 int cgroup_procs(int dir, pid_t **ret, size_t *ret_count, struct err *e);
 
-/* Removes the empty folder with what is below; absent is fine. */
+/* Removes the empty folder with what is below; absent is fine. Waits for processes that just end.
+ */
 int cgroup_remove(int root, const char *path, struct err *e);
+/* The same, but -EBUSY at once. */
+int cgroup_remove_now(int root, const char *path, struct err *e);
 /* Removes up to count folders from path upwards; stops silently at the first that is in use. */
 void cgroup_remove_made(int root, const char *path, int count);
 

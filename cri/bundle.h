@@ -2,7 +2,7 @@
 /*
  * What kubelet asks for becomes an OCI config.json: a function of the request,
  * the image's config, the user found in the image and what the node can do.
- * The slow parts (host paths) are apart, to be run in a child.
+ * Host paths are looked at, which may hang: all of it is run in a child.
  */
 #pragma once
 

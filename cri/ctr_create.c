@@ -52,6 +52,58 @@ static int make_log_folder(const struct ctr *ctr, struct err *e)
 	return path_mkdirs(folder, 0755, e) < 0 ? err_wrap(e, "log_path") : 0;
 }
 
+/* The bundle, also in the child: device nodes and profiles are host paths, too ------ */
+
+static char *target_ns(const struct ctr *ctr, struct err *e)
+{
+	const Cri__LinuxContainerSecurityContext *sc = security(ctr);
+	const Cri__NamespaceOption *ns = sc ? sc->namespace_options : NULL;
+	struct ctr *target;
+
+	if (!ns || ns->pid != CRI__NAMESPACE_MODE__TARGET)
+		return NULL;
+	target = ctr_find(ctr->crid, ns->target_id);
+	if (!target || target->pod != ctr->pod)
+		err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
+	else if (target->state != CTR_RUNNING)
+		err_set(e, EINVAL, "target container %s: not running", ns->target_id);
+	else
+		return mem_printf("/proc/%d/ns/pid", target->pid);
+	return NULL;
+}
+
+static int write_config(struct ctr *ctr, int run, struct err *e)
+{
+	auto_free char *name = mem_printf("ctrs/%s/config.json", ctr->id);
+	auto_free const char **trees = mem_array(ctr->config->n_mounts + 1, sizeof(*trees));
+	bool host_ipc = pod_ipc_mode(ctr->pod) == CRI__NAMESPACE_MODE__NODE;
+	auto_free char *pod_dir = pod_path(ctr->pod, "");
+	auto_free char *shm = host_ipc ? NULL : pod_path(ctr->pod, "shm");
+	auto_free char *target = target_ns(ctr, e);
+	auto_free char *json = NULL;
+	struct bundle b = {
+		.id = ctr->id,
+		.pod_id = ctr->pod->id,
+		.config = ctr->config,
+		.pod = ctr->pod->config,
+		.image = &ctr->image->config,
+		.user = &ctr->user,
+		.host = &ctr->crid->host,
+		.pod_dir = pod_dir,
+		.shm = shm,
+		.cgroups_path = ctr->cgroup,
+		.target_pid_ns = target,
+		.node_name = ctr->crid->hostname,
+		.image_paths = trees,
+	};
+
+	for (size_t i = 0; i < ctr->nvolumes; i++)
+		trees[ctr->volumes[i].mount] = ctr->volumes[i].path;
+	if (e->code || bundle_write(&b, &json, e) < 0)
+		return err_wrap(e, "config.json");
+	return path_replace(run, name, json, strlen(json), 0600, PATH_FAST, e);
+}
+
 /* In the child. */
 static int prepare(void *arg, struct job_answer *ret, struct err *e)
 {
@@ -62,25 +114,26 @@ static int prepare(void *arg, struct job_answer *ret, struct err *e)
 			    .chain = ctr->image->layers,
 			    .count = ctr->image->nlayers,
 			    .active = active };
-	auto_bundle_user user = { 0 };
+	struct bundle_user *user = &ctr->user;
 	auto_json_out out = { 0 };
 	int fd;
 
-	/* only this child sees the trees' paths set */
+	/* only this child sees the user and the trees' paths set */
 	if (make_log_folder(ctr, e) < 0 || bundle_check_sources(ctr->config, e) < 0 ||
 	    ctr_volumes_mount(ctr, e) < 0 || rootfs_make(&r, &fd, e) < 0)
 		return -e->code;
-	if (bundle_user_find(fd, security(ctr), ctr->image->config.user, &user, e) < 0)
+	if (bundle_user_find(fd, security(ctr), ctr->image->config.user, user, e) < 0 ||
+	    write_config(ctr, JOB_FD, e) < 0)
 		return -e->code;
 	json_out_object(&out, NULL);
-	json_out_uint(&out, "uid", user.uid);
-	json_out_uint(&out, "gid", user.gid);
+	json_out_uint(&out, "uid", user->uid);
+	json_out_uint(&out, "gid", user->gid);
 	json_out_array(&out, "groups");
-	for (size_t i = 0; i < user.ngroups; i++)
-		json_out_uint(&out, NULL, user.groups[i]);
+	for (size_t i = 0; i < user->ngroups; i++)
+		json_out_uint(&out, NULL, user->groups[i]);
 	json_out_end(&out);
-	if (user.home)
-		json_out_text(&out, "home", user.home);
+	if (user->home)
+		json_out_text(&out, "home", user->home);
 	ctr_volumes_put(ctr, &out);
 	json_out_end(&out);
 	ret->body = json_out_take(&out);
@@ -119,6 +172,8 @@ static int run_prepare(void *ctx, struct err *e)
 	struct job job = { .name = "prepare its root",
 			   .run = prepare,
 			   .run_arg = ctr,
+			   .fds = { ctr->crid->run },
+			   .nfds = 1,
 			   .deadline_ms = PREPARE_MS,
 			   .on_end = on_prepared,
 			   .arg = ctr };
@@ -138,56 +193,7 @@ static int undo_prepare(void *ctx, struct err *e)
 	return 0;
 }
 
-/* The bundle --------------------------------------------------------------------- */
-
-static char *target_ns(const struct ctr *ctr, struct err *e)
-{
-	const Cri__LinuxContainerSecurityContext *sc = security(ctr);
-	const Cri__NamespaceOption *ns = sc ? sc->namespace_options : NULL;
-	struct ctr *target;
-
-	if (!ns || ns->pid != CRI__NAMESPACE_MODE__TARGET)
-		return NULL;
-	target = ctr_find(ctr->crid, ns->target_id);
-	if (!target || target->pod != ctr->pod)
-		err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
-	else if (target->state != CTR_RUNNING)
-		err_set(e, EINVAL, "target container %s: not running", ns->target_id);
-	else
-		return mem_printf("/proc/%d/ns/pid", target->pid);
-	return NULL;
-}
-
-static int write_config(struct ctr *ctr, const char *name, struct err *e)
-{
-	auto_free const char **trees = mem_array(ctr->config->n_mounts + 1, sizeof(*trees));
-	bool host_ipc = pod_ipc_mode(ctr->pod) == CRI__NAMESPACE_MODE__NODE;
-	auto_free char *pod_dir = pod_path(ctr->pod, "");
-	auto_free char *shm = host_ipc ? NULL : pod_path(ctr->pod, "shm");
-	auto_free char *target = target_ns(ctr, e);
-	auto_free char *json = NULL;
-	struct bundle b = {
-		.id = ctr->id,
-		.pod_id = ctr->pod->id,
-		.config = ctr->config,
-		.pod = ctr->pod->config,
-		.image = &ctr->image->config,
-		.user = &ctr->user,
-		.host = &ctr->crid->host,
-		.pod_dir = pod_dir,
-		.shm = shm,
-		.cgroups_path = ctr->cgroup,
-		.target_pid_ns = target,
-		.node_name = ctr->crid->hostname,
-		.image_paths = trees,
-	};
-
-	for (size_t i = 0; i < ctr->nvolumes; i++)
-		trees[ctr->volumes[i].mount] = ctr->volumes[i].path;
-	if (e->code || bundle_write(&b, &json, e) < 0)
-		return -e->code;
-	return path_replace(ctr->crid->run, name, json, strlen(json), 0600, PATH_FAST, e);
-}
+/* Its folder ----------------------------------------------------------------------- */
 
 static void remove_folder(const struct ctr *ctr)
 {
@@ -214,14 +220,6 @@ static int undo_folder(void *ctx, struct err *e)
 	(void)e;
 	remove_folder(ctx);
 	return 0;
-}
-
-static int run_config(void *ctx, struct err *e)
-{
-	struct ctr *ctr = ctx;
-	auto_free char *file = mem_printf("ctrs/%s/config.json", ctr->id);
-
-	return write_config(ctr, file, e);
 }
 
 /* The shim ------------------------------------------------------------------------ */
@@ -306,7 +304,6 @@ static const struct flow_step steps[] = {
 	{ "write the record", run_intent, undo_intent },
 	{ "make its folder", run_folder, undo_folder },
 	{ "prepare", run_prepare, undo_prepare },
-	{ "write config.json", run_config, NULL },
 	{ "guard it", run_guard, undo_guard },
 	{ "create it by the shim", run_create, NULL },
 	{ "show it", run_created, NULL },

@@ -244,8 +244,8 @@ static int remove_from_shim(void *ctx, struct err *e)
 	return FLOW_WAIT;
 }
 
-/* Whether nothing of it lives any more; a cgroup that is not there is empty. */
-static bool is_cgroup_empty(const struct ctr *ctr, bool kill)
+/* Whether nothing of it lives any more; its cgroup is then removed. */
+static bool is_ended(const struct ctr *ctr, bool kill)
 {
 	struct err e = { 0 };
 	bool populated = false;
@@ -258,7 +258,8 @@ static bool is_cgroup_empty(const struct ctr *ctr, bool kill)
 	if (populated && kill && cgroup_kill(fd, &e) < 0)
 		log_warn("container %s: %s", ctr->id, err_text(&e));
 	close(fd);
-	return !populated;
+	e.code = 0;
+	return !populated && cgroup_remove_now(ctr->crid->cgroup, ctr->cgroup, &e) == 0;
 }
 
 static void on_poll(void *arg)
@@ -266,7 +267,7 @@ static void on_poll(void *arg)
 	struct ctr *ctr = arg;
 	struct err e = { 0 };
 
-	if (!is_cgroup_empty(ctr, false)) {
+	if (!is_ended(ctr, false)) {
 		if (ev_now_ms() < ctr->kill_at_ms) {
 			ev_timer_set(&ctr->stop_timer, POLL_MS);
 			return;
@@ -284,19 +285,12 @@ static int remove_processes(void *ctx, struct err *e)
 	struct ctr *ctr = ctx;
 
 	(void)e;
-	if (is_cgroup_empty(ctr, true))
+	if (is_ended(ctr, true))
 		return 0;
 	ctr->kill_at_ms = ev_now_ms() + KILL_MS;
 	ev_add_timer(&ctr->crid->ev, &ctr->stop_timer, on_poll, ctr);
 	ev_timer_set(&ctr->stop_timer, POLL_MS);
 	return FLOW_WAIT;
-}
-
-static int remove_cgroup(void *ctx, struct err *e)
-{
-	struct ctr *ctr = ctx;
-
-	return cgroup_remove(ctr->crid->cgroup, ctr->cgroup, e);
 }
 
 static int remove_files(void *ctx, struct err *e)
@@ -321,7 +315,6 @@ static int remove_record(void *ctx, struct err *e)
 static const struct flow_step remove_steps[] = {
 	{ "remove it from the shim", remove_from_shim, NULL },
 	{ "end its processes", remove_processes, NULL },
-	{ "remove its cgroup", remove_cgroup, NULL },
 	{ "remove its files", remove_files, NULL },
 	{ "remove its record", remove_record, NULL },
 };

@@ -36,7 +36,7 @@ static bool is_ended(int root, const char *path)
 		populated = e.code != ENOENT && e.code != ENODEV;
 	close(fd);
 	e.code = 0;
-	return !populated && cgroup_remove(root, path, &e) == 0;
+	return !populated && cgroup_remove_now(root, path, &e) == 0;
 }
 
 static void kill_in(int root, const char *path)

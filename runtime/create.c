@@ -320,7 +320,7 @@ static void create_undo(struct create *cr)
 	if (cr->c.pid > 0 && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
 			      cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
 		log_warn("container %s: %s", cr->c.id, err_text(&e));
-	if (cr->cgroups_made > 0)
+	if (cr->cgroups_made > 0 && cgroup_remove(cr->en->cgroup_root, cr->c.cgroup_path, &e) == 0)
 		cgroup_remove_made(cr->en->cgroup_root, cr->c.cgroup_path, cr->cgroups_made);
 }
 

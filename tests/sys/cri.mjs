@@ -278,8 +278,13 @@ const parts = {
     const e = await cri.call('CreateContainer', create, 1).catch((x) => x);
     same('a dead host path ends by the deadline', e.code, 4);
     const t = Date.now();
+    for (const more of [{ linux: { security_context: { seccomp: { profile_type: 'Localhost', localhost_ref: dead } } } },
+      { devices: [{ container_path: '/dev/x', host_path: dead, permissions: 'r' }] }]) {
+      const other = { pod_sandbox_id: pod, config: ctrConfig(`stuck-${Object.keys(more)[0]}`, ['true'], more) };
+      same(`so does a dead path in ${Object.keys(more)[0]}`, (await cri.call('CreateContainer', other, 1).catch((x) => x)).code, 4);
+    }
     await call('Status');
-    say(Date.now() - t < 5000, 'Status is answered meanwhile');
+    say(Date.now() - t < 7000, 'Status is answered meanwhile');
     same('nothing of it is shown', (await call('ListContainers')).containers, []);
     const good = await start(pod, 'good', ['true']);
     same('another container of the pod runs', (await exited(good)).exit_code, 0);
