@@ -7,7 +7,6 @@
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +25,9 @@
 #include "runtime/caps.h"
 #include "runtime/lsm.h"
 #include "runtime/passwd.h"
+#include "runtime/place.h"
 #include "runtime/tty.h"
 
-#define BECOME_CPUS 8192 /* bits of an affinity mask: more than any kernel has */
 #define BECOME_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static void become_reset_signals(void)
@@ -93,16 +92,14 @@ int become_guarded(struct birth *b, struct err *e)
 
 int become_clean(struct birth *b, struct err *e)
 {
-	unsigned long cpus[BECOME_CPUS / (8 * sizeof(unsigned long))];
-
 	if (become_guarded(b, e) < 0)
 		return -e->code;
 	become_reset_signals();
 	become_close_others(b);
 	umask(0);
 	/* what the cpuset allows is the container's, not what its engine was bound to */
-	memset(cpus, 0xff, sizeof(cpus));
-	(void)sched_setaffinity(0, sizeof(cpus), (cpu_set_t *)cpus);
+	if (place_cpus(b->spec ? NULL : b->process->cpus_final, e) < 0)
+		return err_wrap(e, "process.execCPUAffinity.final");
 	return 0;
 }
 
@@ -333,6 +330,14 @@ int become_program(struct birth *b, struct err *e)
 	return err_set(e, ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
 }
 
+int become_placed(struct birth *b, struct err *e)
+{
+	if ((b->common && place_common(b->common, e) < 0) || place_io_priority(b->process, e) < 0)
+		return -e->code;
+	/* hooks of a container are still to be forked, which a deadline forbids */
+	return b->spec ? 0 : place_scheduler(b->process, 0, e);
+}
+
 int become_raise_limits(struct birth *b, struct err *e)
 {
 	(void)e;
@@ -404,6 +409,9 @@ int become_user(struct birth *b, struct err *e)
 {
 	const struct spec_process *p = b->process;
 
+	/* in a user namespace that was the engine's business */
+	if (b->spec && !b->spec->ns[SPEC_NS_USER].given && place_scheduler(p, 0, e) < 0)
+		return -e->code;
 	if (become_rlimits(b, e) < 0 || caps_bound(&p->caps, e) < 0)
 		return -e->code;
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

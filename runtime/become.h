@@ -11,6 +11,8 @@ int become_clean(struct birth *b, struct err *e);
 int become_guarded(struct birth *b, struct err *e);
 /* What is reachable only as long as the host's /proc and /dev are. */
 int become_look_around(struct birth *b, struct err *e);
+/* Personality, memory policy and priorities; the scheduler of a container comes later. */
+int become_placed(struct birth *b, struct err *e);
 /* In another user namespace no limit can be raised any more: done before. */
 int become_raise_limits(struct birth *b, struct err *e);
 /* Id 0 of the user namespace that was entered: files made from here on have an owner in it. */

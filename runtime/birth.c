@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -59,7 +58,9 @@ static int birth_network(struct birth *b, struct err *e)
 {
 	const struct spec_namespace *ns = &b->spec->ns[SPEC_NS_NET];
 
-	return ns->given && !ns->path ? ns_loopback_up(e) : 0;
+	if (ns->given && !ns->path && ns_loopback_up(e) < 0)
+		return -e->code;
+	return netdevs_restore(b->spec, &b->netdevs, e);
 }
 
 static int birth_names(struct birth *b, struct err *e)
@@ -76,13 +77,6 @@ static int birth_names(struct birth *b, struct err *e)
 static int birth_sysctl(struct birth *b, struct err *e)
 {
 	return sysctl_apply(b->spec, b->engine->proc, e);
-}
-
-static int birth_personality(struct birth *b, struct err *e)
-{
-	if (b->spec->has_personality && personality(b->spec->personality) < 0)
-		return err_set(e, errno, "linux.personality");
-	return 0;
 }
 
 /* The engine runs the hooks of its side; ours run the host's programs in these namespaces. */
@@ -218,6 +212,7 @@ static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
 	birth_join,
 	become_look_around,
 	become_oom_score,
+	become_placed,
 	stage_birth,
 	birth_open_bundle,
 	birth_time,
@@ -229,7 +224,6 @@ static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
 	birth_network,
 	birth_names,
 	birth_sysctl,
-	birth_personality,
 	mounts_apply,
 	dev_make,
 	birth_hooks,
@@ -252,6 +246,7 @@ static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
 	become_look_around,
 	become_keyring,
 	become_oom_score,
+	become_placed,
 	become_raise_limits,
 	birth_join_container,
 	birth_terminal,

@@ -10,6 +10,7 @@
 #include "lib/err.h"
 #include "runtime/engine.h"
 #include "runtime/filter.h"
+#include "runtime/netdev.h"
 #include "runtime/spec.h"
 
 struct birth {
@@ -20,9 +21,11 @@ struct birth {
 	const char *annotations; /* for hooks */
 	const struct spec *spec; /* NULL: an exec in a container that is there */
 	const struct spec_process *process;
+	const struct spec_common *common; /* NULL: nothing of it */
 	const struct filter *filter; /* NULL: none */
 	int stdio[3];
 	int preserve_fds;
+	struct netdevs netdevs; /* what linux.netDevices had */
 	bool staged; /* it takes a go-between to be born: stage.h */
 	bool userns; /* exec: the container has a user namespace */
 	int timens; /* exec: the container's time namespace; -1: ours */

@@ -25,6 +25,7 @@
 #include "runtime/hooks.h"
 #include "runtime/lsm.h"
 #include "runtime/ns.h"
+#include "runtime/place.h"
 #include "runtime/seccomp.h"
 #include "runtime/stage.h"
 #include "runtime/sync.h"
@@ -97,6 +98,14 @@ static int create_check(struct create *cr, struct err *e)
 		return err_set(e, ENOTSUP,
 			       "config.json: linux.cgroupsPath: the systemd form is not "
 			       "implemented");
+	if (s->has_intel_rdt)
+		return err_set(e, ENOTSUP,
+			       access("/sys/fs/resctrl/schemata", F_OK) == 0
+				       ? "config.json: linux.intelRdt is not implemented"
+				       : "config.json: linux.intelRdt: no resctrl at "
+					 "/sys/fs/resctrl");
+	if (lsm_check_mounts(s, e) < 0)
+		return err_wrap(e, "config.json");
 	return lsm_check(&s->process, e);
 }
 
@@ -122,6 +131,7 @@ static void create_describe(struct create *cr)
 	cr->c.lenient = cr->args->missing_controllers_warn;
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
 	cr->c.timens = s->ns[SPEC_NS_TIME].given;
+	cr->c.common = s->common;
 }
 
 char *engine_cgroup_path(const struct spec *s, const char *id)
@@ -143,6 +153,8 @@ static int create_prepare(struct create *cr, struct err *e)
 	    devices_parse(s->resources, &cr->devices, e) < 0 ||
 	    seccomp_compile(s->seccomp, seccomp_has_x32(), &cr->c.filter, e) < 0)
 		return err_wrap(e, "config.json");
+	if (netdevs_read(s, &cr->birth.netdevs, e) < 0)
+		return -e->code;
 	return ns_open(s, cr->birth.ns, e);
 }
 
@@ -182,6 +194,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	b->annotations = cr->c.annotations;
 	b->spec = a->spec;
 	b->process = &a->spec->process;
+	b->common = &a->spec->common;
 	b->filter = cr->c.filter;
 	memcpy(b->stdio, a->stdio, sizeof(b->stdio));
 	b->preserve_fds = a->preserve_fds;
@@ -268,6 +281,10 @@ static int create_born(struct create *cr, const struct sync *m, int *pidfd, stru
 	if (user->given && !user->path &&
 	    ns_write_maps(cr->en->proc, m->pid, &s->uid_maps, &s->gid_maps, e) < 0)
 		return err_wrap(e, "linux.uidMappings");
+	/* what takes the host's rights and cannot be inherited */
+	if (netdevs_move(s, cr->en->proc, m->pid, e) < 0 ||
+	    (user->given && place_scheduler(&s->process, m->pid, e) < 0))
+		return -e->code;
 	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
 }
 
@@ -341,6 +358,7 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 	ns_close(cr.birth.ns);
 	limits_done(&cr.limits);
 	devices_done(&cr.devices);
+	netdevs_done(&cr.birth.netdevs);
 	if (r < 0) {
 		create_undo(&cr);
 		fd_close(&cr.sync);

@@ -58,6 +58,7 @@ struct container {
 		       */
 	bool userns; /* the container has a user namespace of its own */
 	bool timens; /* and a time namespace */
+	struct spec_common common;
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */
 	char *hooks; /* JSON of poststart and poststop, NULL: none */

@@ -16,6 +16,7 @@
 #include "runtime/engine.h"
 #include "runtime/engine_int.h"
 #include "runtime/lsm.h"
+#include "runtime/place.h"
 #include "runtime/sync.h"
 
 /* setns by pidfd takes them all at once; the pid namespace is the parent's business */
@@ -140,6 +141,26 @@ static int exec_clone(struct engine *en, const struct container *c, struct birth
 	return r;
 }
 
+/* Born on the CPUs that the process may begin on; its cgroup and its own list come later. */
+static int exec_clone_on(struct engine *en, const struct container *c, struct birth *b, int pidns,
+			 bool may_move, struct exec *x, struct err *e)
+{
+	unsigned long cpus[SPEC_CPUS_MAX / (8 * sizeof(unsigned long))];
+	const char *initial = b->process->cpus_initial;
+	int r;
+
+	if (!initial)
+		return exec_clone(en, c, b, pidns, may_move, x, e);
+	memset(cpus, 0, sizeof(cpus));
+	if (sched_getaffinity(0, sizeof(cpus), (cpu_set_t *)cpus) < 0)
+		return err_set(e, errno, "read our CPUs");
+	if (place_cpus(initial, e) < 0)
+		return err_wrap(e, "process.execCPUAffinity.initial");
+	r = exec_clone(en, c, b, pidns, may_move, x, e);
+	(void)sched_setaffinity(0, sizeof(cpus), (cpu_set_t *)cpus);
+	return r;
+}
+
 int engine_exec(struct engine *en, const struct container *c, const struct engine_exec *args,
 		struct exec *ret, struct err *e)
 {
@@ -158,6 +179,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.id = c->id;
 	b.bundle_path = c->bundle;
 	b.process = args->process;
+	b.common = &c->common;
 	b.filter = c->filter;
 	memcpy(b.stdio, args->stdio, sizeof(b.stdio));
 	b.preserve_fds = args->preserve_fds;
@@ -170,7 +192,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.timens = timens;
 	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
-		r = exec_clone(en, c, &b, pidns, !args->cgroup, &x, e);
+		r = exec_clone_on(en, c, &b, pidns, !args->cgroup, &x, e);
 	if (r < 0) {
 		fd_close(&x.console);
 		fd_close(&x.cgroup);

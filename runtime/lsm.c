@@ -10,17 +10,32 @@
 #include "lib/mem.h"
 #include "lib/path.h"
 
+static bool lsm_has_selinux(void)
+{
+	struct statfs st;
+
+	return statfs("/sys/fs/selinux", &st) == 0 && st.f_type == SELINUX_MAGIC;
+}
+
+int lsm_check_mounts(const struct spec *s, struct err *e)
+{
+	if (!s->mount_label)
+		return 0;
+	if (!lsm_has_selinux())
+		return err_set(e, ENOTSUP, "linux.mountLabel: this kernel has no SELinux");
+	return err_set(e, ENOTSUP, "linux.mountLabel is not implemented");
+}
+
 int lsm_check(const struct spec_process *p, struct err *e)
 {
 	struct err ignored = { 0 };
 	char line[8] = "";
-	struct statfs st;
 
 	if (p->apparmor && (path_read_line(AT_FDCWD, "/sys/module/apparmor/parameters/enabled",
 					   line, sizeof(line), &ignored) < 0 ||
 			    line[0] != 'Y'))
 		return err_set(e, ENOTSUP, "process.apparmorProfile: this kernel has no AppArmor");
-	if (p->selinux && (statfs("/sys/fs/selinux", &st) < 0 || st.f_type != SELINUX_MAGIC))
+	if (p->selinux && !lsm_has_selinux())
 		return err_set(e, ENOTSUP, "process.selinuxLabel: this kernel has no SELinux");
 	return 0;
 }

@@ -7,6 +7,8 @@
 
 /* The kernel has what the process asks for; proc: the host's procfs. */
 int lsm_check(const struct spec_process *p, struct err *e);
+/* linux.mountLabel */
+int lsm_check_mounts(const struct spec *s, struct err *e);
 
 /* The file of self (a trusted /proc/self) that takes the label; -1 when none is asked for. */
 int lsm_open(const struct spec_process *p, int self, int *ret_fd, struct err *e);

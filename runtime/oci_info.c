@@ -193,6 +193,14 @@ static void info_texts(struct json_out *o, const char *key, const char *const *t
 	json_out_end(o);
 }
 
+static void info_words(struct json_out *o, const char *key, const struct spec_word *words)
+{
+	json_out_array(o, key);
+	for (; words->name; words++)
+		json_out_text(o, NULL, words->name);
+	json_out_end(o);
+}
+
 static void info_enabled(struct json_out *o, const char *key, bool enabled)
 {
 	json_out_object(o, key);
@@ -229,7 +237,11 @@ static void info_linux(struct json_out *o)
 	info_enabled(o, "apparmor", true);
 	info_enabled(o, "selinux", true);
 	info_enabled(o, "intelRdt", false);
-	info_enabled(o, "netDevices", false);
+	json_out_object(o, "memoryPolicy");
+	info_words(o, "modes", spec_memory_modes);
+	info_words(o, "flags", spec_memory_flags);
+	json_out_end(o);
+	info_enabled(o, "netDevices", true);
 	json_out_object(o, "mountExtensions");
 	info_enabled(o, "idmap", true);
 	json_out_end(o);

@@ -144,6 +144,7 @@ static int life_record_made(struct life *l, struct err *e)
 	s->pid = l->c.pid;
 	s->userns = l->c.userns;
 	s->timens = l->c.timens;
+	s->common = l->c.common.has_personality || l->c.common.has_memory_policy;
 	s->annotations = l->c.annotations ? mem_strdup(l->c.annotations) : NULL;
 	s->hooks = l->c.hooks ? mem_strdup(l->c.hooks) : NULL;
 	if (state_pid_start(s->pid, &s->pid_start) < 0)

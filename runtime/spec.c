@@ -263,6 +263,7 @@ void spec_done(struct spec *s)
 	free(s->uid_maps.rows);
 	free(s->gid_maps.rows);
 	free(s->devices);
+	free(s->netdevs);
 	free(s->masked);
 	free(s->readonly);
 	json_free(s->json);

@@ -21,6 +21,9 @@
 #define SPEC_GROUPS_MAX 65536
 #define SPEC_RLIMITS_MAX 16
 #define SPEC_MAPS_MAX 340 /* lines of a uid_map */
+#define SPEC_NETDEVS_MAX 1024
+#define SPEC_CPUS_MAX 8192 /* more than any kernel has */
+#define SPEC_NODES_MAX 1024 /* memory nodes: as many as a kernel can have */
 #define SPEC_VERSION "1.3.0" /* newest runtime-spec we know */
 
 /* The five sets, a bit a capability. */
@@ -35,6 +38,15 @@ struct spec_caps {
 struct spec_rlimit {
 	int resource; /* RLIMIT_* */
 	struct rlimit value;
+};
+
+struct spec_scheduler {
+	bool given;
+	uint32_t policy; /* SCHED_* */
+	uint64_t flags; /* SCHED_FLAG_* */
+	int nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period; /* ns */
 };
 
 /* The process object: the container's own or an exec's. */
@@ -61,6 +73,10 @@ struct spec_process {
 	int oom_score_adj;
 	const char *apparmor; /* NULL: none */
 	const char *selinux; /* NULL: none */
+	struct spec_scheduler scheduler;
+	bool has_io_priority;
+	int io_priority; /* as ioprio_set wants it */
+	const char *cpus_initial, *cpus_final; /* of an exec; lists, NULL: none */
 };
 
 enum spec_ns {
@@ -121,6 +137,11 @@ struct spec_device {
 	gid_t gid;
 };
 
+/* A link of the host that the container gets. */
+struct spec_netdev {
+	const char *from, *to; /* its names outside and inside */
+};
+
 struct spec_hook {
 	const char *path;
 	const char **args; /* owned vector; NULL: the path alone */
@@ -143,6 +164,15 @@ struct spec_hooks {
 	size_t count;
 };
 
+/* What holds for every process of a container, execs too. */
+struct spec_common {
+	bool has_personality;
+	unsigned long personality;
+	bool has_memory_policy, has_memory_nodes;
+	int memory_policy; /* MPOL_* with its flags */
+	unsigned long memory_nodes[SPEC_NODES_MAX / (8 * sizeof(unsigned long))];
+};
+
 struct spec {
 	struct json *json; /* owned */
 	const char *version;
@@ -162,14 +192,17 @@ struct spec {
 	struct spec_offset monotonic, boottime;
 	struct spec_device *devices; /* owned */
 	size_t device_count;
+	struct spec_netdev *netdevs; /* owned */
+	size_t netdev_count;
+	bool has_intel_rdt;
+	const char *mount_label; /* NULL: none */
 	const char *cgroups_path; /* NULL: none given */
 	const struct json *resources; /* object or NULL: cgroups/limits.h reads it */
 	const struct json *seccomp; /* object or NULL: runtime/seccomp.h reads it */
 	const struct json *sysctl; /* object of texts or NULL */
 	const char **masked, **readonly; /* owned vectors; NULL: none */
 	unsigned long root_propagation; /* MS_SHARED and so on, with MS_REC; 0: not given */
-	bool has_personality;
-	unsigned long personality;
+	struct spec_common common;
 };
 
 /* Reads and checks config.json of the bundle. */

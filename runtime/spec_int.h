@@ -12,6 +12,15 @@ struct spec_word {
 /* The value of a name in a table that ends with a NULL name; false when it is not there. */
 bool spec_word_find(const struct spec_word *words, const char *name, unsigned long *ret);
 
+extern const struct spec_word spec_memory_modes[], spec_memory_flags[];
+
+/* "0-3,7" to bits; count: how many there are room for. */
+int spec_bits(const char *list, unsigned long *bits, size_t count, struct err *e);
+
+/* scheduler, ioPriority and execCPUAffinity of a process object; memoryPolicy of linux. */
+int spec_place_read(const struct json *process, struct spec_process *p, struct err *e);
+int spec_memory_policy_read(const struct json *linux_node, struct spec_common *c, struct err *e);
+
 /* The five member names of a refused field say where it is: "linux.intelRdt". */
 int spec_refuse(const struct json *obj, const char *where, const char *const *keys, struct err *e);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <net/if.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
@@ -222,11 +223,61 @@ static int spec_personality_read(const struct json *node, struct spec *s, struct
 	if (json_need_text(personality, "domain", &domain, e) < 0 ||
 	    json_get_array(personality, "flags", &flags, e) < 0)
 		return err_wrap(e, "personality");
-	if (!spec_word_find(domains, domain, &s->personality))
+	if (!spec_word_find(domains, domain, &s->common.personality))
 		return err_set(e, EINVAL, "personality.domain: %.32s is unknown", domain);
 	if (flags && flags->count > 0)
 		return err_set(e, EINVAL, "personality.flags: none is known");
-	s->has_personality = true;
+	s->common.has_personality = true;
+	return 0;
+}
+
+static bool spec_is_link_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < IFNAMSIZ && !strpbrk(name, "/: \t\n") && !str_eq(name, ".") &&
+	       !str_eq(name, "..");
+}
+
+static int spec_netdevs_read(const struct json *node, struct spec *s, struct err *e)
+{
+	const struct json *list = NULL;
+
+	if (json_get_object(node, "netDevices", &list, e) < 0)
+		return -e->code;
+	if (!list || list->count == 0)
+		return 0;
+	if (list->count > SPEC_NETDEVS_MAX)
+		return err_set(e, E2BIG, "netDevices: more than %d", SPEC_NETDEVS_MAX);
+	if (!s->ns[SPEC_NS_NET].given)
+		return err_set(e, EINVAL, "netDevices: without a network namespace");
+	s->netdevs = mem_array(list->count, sizeof(*s->netdevs));
+	json_each(row, list) {
+		struct spec_netdev *d = &s->netdevs[s->netdev_count++];
+
+		d->from = d->to = row->key;
+		if (row->type != JSON_OBJECT || json_get_text(row, "name", &d->to, e) < 0)
+			return err_set(e, EINVAL, "netDevices.%.32s: not an object with a name",
+				       row->key);
+		if (!d->to[0])
+			d->to = d->from;
+		if (!spec_is_link_name(d->from) || !spec_is_link_name(d->to))
+			return err_set(e, EINVAL, "netDevices.%.32s: no name of a link", row->key);
+	}
+	return 0;
+}
+
+/* What depends on the kernel is refused, if at all, when a container is made. */
+static int spec_kernel_read(const struct json *node, struct spec *s, struct err *e)
+{
+	const struct json *rdt = NULL;
+
+	if (json_get_object(node, "intelRdt", &rdt, e) < 0 ||
+	    json_get_text(node, "mountLabel", &s->mount_label, e) < 0)
+		return -e->code;
+	s->has_intel_rdt = rdt && rdt->count > 0;
+	if (s->mount_label && !s->mount_label[0])
+		s->mount_label = NULL;
 	return 0;
 }
 
@@ -248,16 +299,15 @@ static int spec_linux_paths_read(const struct json *node, struct spec *s, struct
 
 static int spec_linux_fill(const struct json *node, struct spec *s, struct err *e)
 {
-	static const char *const missing[] = { "intelRdt", "netDevices", "memoryPolicy",
-					       "mountLabel", NULL };
-
-	if (spec_refuse(node, "", missing, e) < 0 || spec_namespaces_read(node, s, e) < 0 ||
-	    spec_userns_read(node, s, e) < 0 || spec_offsets_read(node, s, e) < 0 ||
-	    spec_devices_read(node, s, e) < 0 || spec_linux_paths_read(node, s, e) < 0 ||
+	if (spec_namespaces_read(node, s, e) < 0 || spec_userns_read(node, s, e) < 0 ||
+	    spec_offsets_read(node, s, e) < 0 || spec_devices_read(node, s, e) < 0 ||
+	    spec_linux_paths_read(node, s, e) < 0 ||
 	    json_get_object(node, "resources", &s->resources, e) < 0 ||
 	    json_get_object(node, "seccomp", &s->seccomp, e) < 0 ||
 	    json_get_object(node, "sysctl", &s->sysctl, e) < 0 ||
-	    spec_personality_read(node, s, e) < 0)
+	    spec_personality_read(node, s, e) < 0 ||
+	    spec_memory_policy_read(node, &s->common, e) < 0 || spec_netdevs_read(node, s, e) < 0 ||
+	    spec_kernel_read(node, s, e) < 0)
 		return -e->code;
 	return sysctl_check(s, e);
 }

@@ -188,12 +188,11 @@ static int spec_lsm_read(const struct json *process, struct spec_process *p, str
 
 static int spec_process_fill(const struct json *node, struct spec_process *p, struct err *e)
 {
-	static const char *const missing[] = { "scheduler", "ioPriority", "execCPUAffinity", NULL };
 	int r;
 
 	if (node->type != JSON_OBJECT)
 		return err_set(e, EINVAL, "not an object");
-	if (spec_refuse(node, "", missing, e) < 0 || spec_args_read(node, p, e) < 0 ||
+	if (spec_place_read(node, p, e) < 0 || spec_args_read(node, p, e) < 0 ||
 	    spec_console_read(node, p, e) < 0 || spec_user_read(node, p, e) < 0 ||
 	    spec_caps_read(node, p, e) < 0 || spec_rlimits_read(node, p, e) < 0 ||
 	    spec_lsm_read(node, p, e) < 0 ||

@@ -24,7 +24,7 @@
 
 bool stage_needed(const struct spec *s)
 {
-	return s->ns[SPEC_NS_USER].given || spec_has_idmaps(s);
+	return s->ns[SPEC_NS_USER].given || spec_has_idmaps(s) || s->netdev_count > 0;
 }
 
 static pid_t stage_clone(uint64_t flags, int exit_signal, int *ret_pidfd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A container in another user namespace, or with idmapped mounts, is born in
- * two stages: a go-between with the host's rights opens what the container
+ * A container in another user namespace, with idmapped mounts or with links
+ * of the host is born in two stages: a go-between with the host's rights opens what the container
  * will not be allowed to, enters the namespaces that are joined and clones
  * the first process as a child of the engine.
  */

@@ -91,6 +91,7 @@ int state_write(const struct state *s, struct err *e)
 	json_out_text(&o, "cgroup", s->cgroup_path);
 	json_out_bool(&o, "userns", s->userns);
 	json_out_bool(&o, "timens", s->timens);
+	json_out_bool(&o, "common", s->common);
 	if (s->annotations)
 		json_out_raw(&o, "annotations", s->annotations);
 	json_out_text(&o, "hooks", s->hooks);
@@ -118,7 +119,8 @@ static int state_read(struct state *s, struct err *e)
 	    json_get_int(json, "pid", &s->pid, e) < 0 ||
 	    json_get_u64(json, "pidStart", &s->pid_start, e) < 0 ||
 	    json_get_bool(json, "userns", &s->userns, e) < 0 ||
-	    json_get_bool(json, "timens", &s->timens, e) < 0)
+	    json_get_bool(json, "timens", &s->timens, e) < 0 ||
+	    json_get_bool(json, "common", &s->common, e) < 0)
 		return err_wrap(e, "state.json");
 	s->bundle = state_text(json, "bundle");
 	s->rootfs = state_text(json, "rootfs");
@@ -222,6 +224,16 @@ const char *state_status(const struct engine *en, const struct state *s, int *re
 	return "running";
 }
 
+static int state_common(const struct state *s, struct spec_common *ret, struct err *e)
+{
+	auto_spec spec = { 0 };
+
+	if (spec_load(s->dir, &spec, e) < 0)
+		return -e->code;
+	*ret = spec.common;
+	return 0;
+}
+
 int state_container(const struct engine *en, const struct state *s, struct container *ret,
 		    struct err *e)
 {
@@ -235,6 +247,10 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.hooks = s->hooks ? mem_strdup(s->hooks) : NULL;
 	c.userns = s->userns;
 	c.timens = s->timens;
+	if (s->common && state_common(s, &c.common, e) < 0) {
+		container_done(&c);
+		return -e->code;
+	}
 	c.pid = s->pid;
 	c.pidfd = state_open_pid(s);
 	/* a dead one may have left processes, where it had no pid namespace */

@@ -27,6 +27,7 @@ struct state {
 	uint64_t pid_start; /* tells the process from a later one of the same number */
 	char *cgroup_path;
 	bool userns, timens;
+	bool common; /* config.json has more that holds for execs too */
 	char *annotations; /* JSON object or NULL */
 	char *hooks; /* JSON or NULL */
 };

@@ -165,6 +165,110 @@ like "a clock without offsets is" "$(run "$timens | .linux.timeOffsets.realtime 
 like "an offset before the start of time is" "$(run "$timens | .linux.timeOffsets.monotonic.secs = -1000000000" true)" \
 	'linux.timeOffsets: write monotonic'
 
+# scheduler, CPUs, memory -----------------------------------------------------
+
+if [[ $(run '.process.scheduler = { policy: "SCHED_BATCH", nice: 5 }' 'cat /proc/self/stat') =~ ^1\ .* ]]; then
+	is "the scheduler is what was asked for" \
+		"$(run '.process.scheduler = { policy: "SCHED_BATCH", nice: 5 }' 'cut -d" " -f19,41 /proc/self/stat')" "5 3"
+	is "in a user namespace too" \
+		"$(run "$userns | .process.scheduler = { policy: \"SCHED_OTHER\", nice: -5 }" 'cut -d" " -f19,41 /proc/self/stat')" "-5 0"
+fi
+like "a real-time one is told by the kernel, or works" \
+	"$(run '.process.scheduler = { policy: "SCHED_RR", priority: 7, flags: ["SCHED_FLAG_RESET_ON_FORK"] }' \
+		'cut -d" " -f40,41 /proc/1/stat')" '^(7 2|berth-oci: process.scheduler: Operation not permitted)$'
+like "a deadline that makes no sense is told by the kernel" \
+	"$(run '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 5, deadline: 1, period: 1 }' true)" 'process.scheduler: Invalid'
+like "an unknown policy is refused" "$(run '.process.scheduler = { policy: "SCHED_X" }' true)" 'scheduler.policy: SCHED_X is unknown'
+like "an unknown flag is" "$(run '.process.scheduler = { policy: "SCHED_OTHER", flags: ["X"] }' true)" 'scheduler: flags: X is unknown'
+is "the I/O priority is what was asked for" \
+	"$(run '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }' 'busybox ionice -p 1')" "best-effort: prio 6"
+like "an unknown class is refused" "$(run '.process.ioPriority = { class: "x" }' true)" 'ioPriority.class: x is unknown'
+like "a priority beyond the last is" "$(run '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 8 }' true)" 'ioPriority.priority: above 7'
+is "the personality is what was asked for" "$(run '.linux.personality = { domain: "LINUX32" }' 'busybox uname -m')" \
+	"$(setarch linux32 uname -m)"
+like "an unknown one is refused" "$(run '.linux.personality = { domain: "BSD" }' true)" 'personality.domain: BSD is unknown'
+if grep -q . /proc/self/numa_maps 2> /dev/null; then
+	is "the memory policy is what was asked for" \
+		"$(run '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0" }' 'grep heap /proc/self/numa_maps | cut -d" " -f2')" bind:0
+	is "with its flags" "$(run '.linux.memoryPolicy = { mode: "MPOL_INTERLEAVE", nodes: "0-0", flags: ["MPOL_F_STATIC_NODES"] }' \
+		'grep heap /proc/self/numa_maps | cut -d" " -f2')" interleave=static:0
+	like "nodes that do not exist are told by the kernel" \
+		"$(run '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "999" }' true)" 'linux.memoryPolicy: Invalid'
+else
+	skip "memory policies" "this kernel has no NUMA"
+fi
+like "an unknown mode is refused" "$(run '.linux.memoryPolicy = { mode: "x" }' true)" 'memoryPolicy.mode: x is unknown'
+like "nodes that are no list are" "$(run '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "3-1" }' true)" 'memoryPolicy.nodes: 3-1: out of range'
+bundle p '.process.args = ["sleep", "1000"] | .linux.personality = { domain: "LINUX32" } |
+	.linux.memoryPolicy = { mode: "MPOL_PREFERRED", nodes: "0" } | .process.execCPUAffinity = { initial: "0", final: "0" }'
+oci run --detach --bundle "$WORK/p" p > /dev/null 2>&1 < /dev/null
+is "exec has the container's personality" "$(oci exec p busybox uname -m)" "$(setarch linux32 uname -m)"
+! grep -q . /proc/self/numa_maps 2> /dev/null ||
+	is "and its memory policy" "$(oci exec p sh -c 'grep heap /proc/self/numa_maps | cut -d" " -f2')" prefer:0
+is "it runs on the CPUs that the container names for it" \
+	"$(oci exec p grep Cpus_allowed_list /proc/self/status)" $'Cpus_allowed_list:\t0'
+is "unlike the container" "$(grep Cpus_allowed_list "/proc/$(oci state p | jq .pid)/status")" \
+	"$(taskset "0x$(printf 'f%.0s' {1..32})" grep Cpus_allowed_list /proc/self/status)"
+last=$(($(nproc --all) - 1))
+jq ".process | .args = [\"sh\", \"-c\", \"grep Cpus_allowed_list /proc/self/status; cut -d' ' -f19,41 /proc/self/stat; busybox ionice -p \$\$\"] |
+	.execCPUAffinity = { final: \"$last\" } | .scheduler = { policy: \"SCHED_IDLE\" } |
+	.ioPriority = { class: \"IOPRIO_CLASS_IDLE\" }" "$WORK/p/config.json" > "$WORK/process"
+is "a process of its own has its own" "$(oci exec --process "$WORK/process" p)" \
+	"$(printf 'Cpus_allowed_list:\t%s\n0 5\nidle' "$last")"
+jq '.execCPUAffinity = { initial: "8000" }' "$WORK/process" > "$WORK/process2"
+like "CPUs that do not exist are told by the kernel" "$(oci exec --process "$WORK/process2" p 2>&1)" \
+	'process.execCPUAffinity.initial: run on CPUs 8000: Invalid'
+jq '.execCPUAffinity = { final: "8000" }' "$WORK/process" > "$WORK/process2"
+like "the final ones too" "$(oci exec --process "$WORK/process2" p 2>&1)" 'process.execCPUAffinity.final: run on CPUs 8000'
+jq '.execCPUAffinity = { final: "a" }' "$WORK/process" > "$WORK/process2"
+like "a list that is none is refused" "$(oci exec --process "$WORK/process2" p 2>&1)" 'execCPUAffinity: a is no list of numbers'
+oci delete --force p
+
+# links of the host -----------------------------------------------------------
+
+# in a network namespace of its own with two links
+netdev()
+{
+	script='for l in /sys/class/net/*; do echo ${l##*/}; done | sort | tr "\n" " "; busybox ip -o addr show $IF' \
+		bundle inside "$1 | .process.env += [\"IF=$2\"] | .process.args = [\"sh\", \"-c\", \$script]"
+	unshare -n bash -c 'ip link set lo up; ip link add d0 type $0; ip link add d1 type $0
+		ip addr add 192.0.2.7/24 dev d0; ip addr add 2001:db8::7/64 dev d0 nodad; ip link set d0 up
+		"$@"; ip -o link | cut -d: -f2 | tr -d "\n"' "$kind" \
+		"$BUILD/runtime/berth-oci" --root "$root" run --bundle "$WORK/inside" inside < /dev/null 2>&1 | tr -s ' '
+}
+for kind in dummy ifb none; do
+	unshare -n ip link add d0 type $kind 2> /dev/null && break
+done
+if [ "$kind" != none ]; then
+	out=$(netdev '.linux.netDevices = { d0: { name: "eth7" } }' eth7)
+	like "a link of the host goes in under its new name" "$out" '^(eth7 lo|lo eth7) '
+	like "with its addresses" "$out" 'inet 192.0.2.7/24 .*inet6 2001:db8::7/64 '
+	is "it is away outside" "${out##*$'\n'}" " lo d1"
+	like "it keeps its name when none is given" "$(netdev '.linux.netDevices = { d1: {}, d0: {} }' d0)" '^d0 d1 lo .*192.0.2.7/24.* lo$'
+	like "in a user namespace too" "$(netdev "$userns | .linux.netDevices = { d0: {} }" d0)" 'inet 192.0.2.7/24'
+	like "a link that is not there is told" "$(netdev '.linux.netDevices = { nosuch: {} }' lo)" 'linux.netDevices.nosuch: No such device'
+	like "a name that is taken too" "$(netdev '.linux.netDevices = { d0: { name: "x" }, d1: { name: "x" } }' lo)" \
+		'linux.netDevices.d1: move it as x: File exists'
+else
+	skip "links of the host" "this kernel makes none by itself"
+fi
+like "a name that is none is refused" "$(run '.linux.netDevices = { d0: { name: "a/b" } }' true)" 'netDevices.d0: no name of a link'
+like "a link without a network namespace is" \
+	"$(run '.linux.netDevices = { d0: {} } | .linux.namespaces |= map(select(.type != "network"))' true)" 'netDevices: without a network namespace'
+
+# what takes another kernel ---------------------------------------------------
+
+if [ -e /sys/fs/resctrl/schemata ]; then
+	like "intelRdt is refused" "$(run '.linux.intelRdt = { closID: "x" }' true)" 'linux.intelRdt is not implemented'
+else
+	like "intelRdt is refused where the kernel has none" "$(run '.linux.intelRdt = { closID: "x" }' true)" \
+		'linux.intelRdt: no resctrl at /sys/fs/resctrl'
+fi
+[ -d /sys/fs/selinux/booleans ] ||
+	like "labels are refused where the kernel has none" \
+		"$(run '.linux.mountLabel = "x"' true; run '.process.selinuxLabel = "x"' true; run '.process.apparmorProfile = "x"' true)" \
+		'linux.mountLabel: this kernel has no SELinux.*process.selinuxLabel: this kernel has no SELinux.*apparmorProfile'
+
 # nothing is left -------------------------------------------------------------
 
 rmdir /sys/fs/cgroup/test 2> /dev/null
