@@ -24,6 +24,7 @@
 #include "lib/str.h"
 #include "runtime/caps.h"
 #include "runtime/lsm.h"
+#include "runtime/notify.h"
 #include "runtime/passwd.h"
 #include "runtime/place.h"
 #include "runtime/tty.h"
@@ -420,7 +421,7 @@ int become_user(struct birth *b, struct err *e)
 	    lsm_write(p, b->label, e) < 0)
 		return -e->code;
 	umask(p->umask);
-	if (b->filter && !p->no_new_privileges && filter_install(b->filter, e) < 0)
+	if (b->filter && !p->no_new_privileges && notify_install(b->filter, b->sync, e) < 0)
 		return -e->code;
 	if (caps_apply(&p->caps, e) < 0)
 		return -e->code;
@@ -440,7 +441,7 @@ int become_exec(struct birth *b, struct err *e)
 	/* sync stays until execve closes it: that is how the engine knows */
 	if (close_range((unsigned int)(3 + b->preserve_fds), UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_set(e, errno, "close descriptors");
-	if (b->filter && b->process->no_new_privileges && filter_install(b->filter, e) < 0)
+	if (b->filter && b->process->no_new_privileges && notify_install(b->filter, b->sync, e) < 0)
 		return -e->code;
 	execve(b->program, (char *const *)(uintptr_t)b->process->args,
 	       (char *const *)(uintptr_t)b->env);

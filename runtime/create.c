@@ -25,6 +25,7 @@
 #include "runtime/hooks.h"
 #include "runtime/lsm.h"
 #include "runtime/ns.h"
+#include "runtime/notify.h"
 #include "runtime/place.h"
 #include "runtime/seccomp.h"
 #include "runtime/stage.h"
@@ -320,6 +321,7 @@ static int create_talk(struct create *cr, struct err *e)
 		case SYNC_READY:
 			return 0;
 		case SYNC_GO:
+		case SYNC_NOTIFY:
 		case SYNC_START:
 			return err_set(e, EPROTO, "an unexpected word of a birth");
 		}
@@ -373,6 +375,30 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 	return 0;
 }
 
+/* Until the connection ends, by execve or with the process. */
+static int start_talk(struct container *c, const struct hooks_state *state, struct err *e)
+{
+	for (;;) {
+		auto_fd int fd = -1;
+		struct sync m;
+		int r = sync_recv(c->start, c->patience_ms ?: ENGINE_BIRTH_MS, &m, &fd, e);
+
+		if (r <= 0)
+			return r;
+		if (m.type == SYNC_NOTIFY && c->filter && c->filter->listener) {
+			if (notify_send(c->filter, state, c->pid, fd, e) == 0)
+				continue;
+			/* nobody will ever answer it */
+			pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+		} else {
+			*e = m.type == SYNC_FAILED ? m.e : (struct err){ EPROTO, "start" };
+		}
+		/* it said its last word: who asks next finds it stopped */
+		poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, ENGINE_EMPTY_MS);
+		return -e->code;
+	}
+}
+
 int engine_start(struct engine *en, struct container *c, struct err *e)
 {
 	const struct hooks_state state = {
@@ -382,7 +408,6 @@ int engine_start(struct engine *en, struct container *c, struct err *e)
 		.bundle = c->bundle,
 		.annotations = c->annotations,
 	};
-	struct sync m;
 	int r;
 
 	(void)en;
@@ -392,13 +417,7 @@ int engine_start(struct engine *en, struct container *c, struct err *e)
 	if (r == -EPIPE || r == -ECONNRESET)
 		err_set(e, ESRCH, "cannot start a container that has stopped");
 	if (r == 0)
-		r = sync_recv(c->start, c->patience_ms ?: ENGINE_BIRTH_MS, &m, NULL, e);
-	if (r > 0) {
-		*e = m.type == SYNC_FAILED ? m.e : (struct err){ EPROTO, "start" };
-		r = -e->code;
-		/* it said its last word: who asks next finds it stopped */
-		poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, ENGINE_EMPTY_MS);
-	}
+		r = start_talk(c, &state, e);
 	fd_close(&c->start);
 	if (r < 0)
 		return -e->code;

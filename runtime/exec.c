@@ -16,6 +16,7 @@
 #include "runtime/engine.h"
 #include "runtime/engine_int.h"
 #include "runtime/lsm.h"
+#include "runtime/notify.h"
 #include "runtime/place.h"
 #include "runtime/sync.h"
 
@@ -90,7 +91,23 @@ static int exec_cgroup_of_init(struct engine *en, const struct container *c, int
 	return cgroup_open(en->cgroup_root, path, fd, e);
 }
 
-static int exec_talk(int sync, struct exec *x, struct err *e)
+static int exec_notify(const struct container *c, const struct exec *x, int *fd, struct err *e)
+{
+	const struct hooks_state state = {
+		.id = c->id,
+		.status = "running",
+		.pid = c->pid,
+		.bundle = c->bundle,
+		.annotations = c->annotations,
+	};
+	auto_fd int taken = fd_take(fd);
+
+	if (!c->filter || !c->filter->listener)
+		return err_set(e, EPROTO, "an unexpected word of a birth");
+	return notify_send(c->filter, &state, x->pid, taken, e);
+}
+
+static int exec_talk(int sync, const struct container *c, struct exec *x, struct err *e)
 {
 	for (;;) {
 		struct sync m;
@@ -103,6 +120,10 @@ static int exec_talk(int sync, struct exec *x, struct err *e)
 		case SYNC_CONSOLE:
 			fd_close(&x->console);
 			x->console = fd;
+			break;
+		case SYNC_NOTIFY:
+			if (exec_notify(c, x, &fd, e) < 0)
+				return -e->code;
 			break;
 		case SYNC_FAILED:
 			*e = m.e;
@@ -134,7 +155,7 @@ static int exec_clone(struct engine *en, const struct container *c, struct birth
 		birth_exec(b);
 	close(pair[1]);
 	if (r > 0)
-		r = exec_talk(pair[0], x, e);
+		r = exec_talk(pair[0], c, x, e);
 	close(pair[0]);
 	if (r < 0)
 		engine_reap(x->pid, &x->pidfd);

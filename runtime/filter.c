@@ -12,7 +12,8 @@
 #include "lib/mem.h"
 #include "lib/path.h"
 
-#define FILTER_MAGIC 0x31465342u /* "BSF1" */
+#define FILTER_MAGIC 0x32465342u /* "BSF2" */
+#define FILTER_FILE_MAX (16u << 20)
 
 struct filter_program {
 	struct sock_filter *insns;
@@ -344,32 +345,51 @@ void filter_free(struct filter *f)
 	if (!f)
 		return;
 	free(f->insns);
+	free(f->listener);
+	free(f->metadata);
 	free(f);
 }
 
-int filter_install(const struct filter *f, struct err *e)
+int filter_install(const struct filter *f, int *ret_listener, struct err *e)
 {
 	struct sock_fprog prog = { .len = (unsigned short)f->count, .filter = f->insns };
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &prog) != 0)
+	unsigned int flags = f->flags | (f->listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+	long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+
+	if (r < 0)
 		return err_set(e, errno, "install seccomp filter");
+	if (f->listener)
+		*ret_listener = (int)r;
 	return 0;
 }
 
 struct filter_file {
 	uint32_t magic;
 	uint32_t flags;
+	uint32_t count; /* of instructions; behind them listener and metadata, each with a NUL */
 	struct sock_filter insns[];
 };
 
 int filter_save(const struct filter *f, int dirfd, const char *name, struct err *e)
 {
-	size_t len = sizeof(struct filter_file) + f->count * sizeof(*f->insns);
+	const char *listener = f->listener ?: "";
+	const char *metadata = f->metadata ?: "";
+	size_t bytes = f->count * sizeof(*f->insns);
+	size_t texts = f->listener ? strlen(listener) + strlen(metadata) + 2 : 0;
+	size_t len = sizeof(struct filter_file) + bytes + texts;
 	auto_free struct filter_file *file = mem_alloc(len);
 
 	file->magic = FILTER_MAGIC;
 	file->flags = f->flags;
-	memcpy(file->insns, f->insns, f->count * sizeof(*f->insns));
+	file->count = (uint32_t)f->count;
+	memcpy(file->insns, f->insns, bytes);
+	if (f->listener) {
+		char *to = (char *)file->insns + bytes;
+
+		memcpy(to, listener, strlen(listener) + 1);
+		memcpy(to + strlen(listener) + 1, metadata, strlen(metadata) + 1);
+	}
 	return path_replace(dirfd, name, file, len, 0600, PATH_FAST, e);
 }
 
@@ -378,22 +398,29 @@ int filter_load(int dirfd, const char *name, struct filter **ret, struct err *e)
 	auto_free char *data = NULL;
 	struct filter_file head;
 	struct filter *f;
+	const char *texts;
 	size_t len;
 	size_t bytes;
 
-	if (path_read(dirfd, name, sizeof(head) + BPF_MAXINSNS * sizeof(struct sock_filter), &data,
-		      &len, e) < 0)
+	if (path_read(dirfd, name, FILTER_FILE_MAX, &data, &len, e) < 0)
 		return -e->code;
-	bytes = len - sizeof(head);
-	if (len <= sizeof(head) || bytes % sizeof(struct sock_filter) != 0)
+	if (len <= sizeof(head))
 		return err_set(e, EBADMSG, "%s is damaged", name);
 	memcpy(&head, data, sizeof(head));
-	if (head.magic != FILTER_MAGIC)
+	bytes = head.count * sizeof(struct sock_filter);
+	/* the data ends with a NUL of the reader's, so both texts end */
+	if (head.magic != FILTER_MAGIC || head.count == 0 || head.count > BPF_MAXINSNS ||
+	    len - sizeof(head) < bytes)
 		return err_set(e, EBADMSG, "%s is damaged", name);
 	f = mem_alloc(sizeof(*f));
-	f->flags = head.flags;
-	f->count = bytes / sizeof(struct sock_filter);
+	*f = (struct filter){ .flags = head.flags, .count = head.count };
 	f->insns = mem_memdup(data + sizeof(head), bytes);
+	texts = data + sizeof(head) + bytes;
+	if (len - sizeof(head) > bytes) {
+		f->listener = mem_strdup(texts);
+		texts += strlen(texts);
+		f->metadata = texts < data + len ? mem_strdup(texts + 1) : NULL;
+	}
 	*ret = f;
 	return 0;
 }

@@ -19,6 +19,8 @@ struct filter {
 	struct sock_filter *insns; /* owned */
 	size_t count;
 	unsigned int flags; /* SECCOMP_FILTER_FLAG_* */
+	char *listener; /* owned; who decides about notified calls, NULL: there are none */
+	char *metadata; /* owned; what he is told beside, NULL: nothing */
 };
 
 enum filter_op {
@@ -77,8 +79,9 @@ void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action
 int filter_compile(struct filter_rules *r, unsigned int flags, struct filter **ret, struct err *e);
 void filter_free(struct filter *f);
 
-/* For this process and what it execs. Needs no_new_privs or CAP_SYS_ADMIN. */
-int filter_install(const struct filter *f, struct err *e);
+/* For this process and what it execs. Needs no_new_privs or CAP_SYS_ADMIN. With a listener
+ * *ret_listener is what it gets. */
+int filter_install(const struct filter *f, int *ret_listener, struct err *e);
 
 /* To and from a file of our own, for later processes of a container. */
 int filter_save(const struct filter *f, int dirfd, const char *name, struct err *e);

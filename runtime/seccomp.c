@@ -22,18 +22,19 @@
 #error "this architecture has no system call table here yet"
 #endif
 
-const char *const seccomp_actions[] = {
-	"SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-	"SCMP_ACT_TRAP",  "SCMP_ACT_ERRNO",	   "SCMP_ACT_TRACE",
-	"SCMP_ACT_ALLOW", "SCMP_ACT_LOG",	   NULL
-};
+const char *const seccomp_actions[] = { "SCMP_ACT_KILL",	"SCMP_ACT_KILL_PROCESS",
+					"SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",
+					"SCMP_ACT_ERRNO",	"SCMP_ACT_TRACE",
+					"SCMP_ACT_ALLOW",	"SCMP_ACT_LOG",
+					"SCMP_ACT_NOTIFY",	NULL };
 const char *const seccomp_operators[] = { "SCMP_CMP_NE",	"SCMP_CMP_LT", "SCMP_CMP_LE",
 					  "SCMP_CMP_EQ",	"SCMP_CMP_GE", "SCMP_CMP_GT",
 					  "SCMP_CMP_MASKED_EQ", NULL };
 const char *const seccomp_archs[] = { "SCMP_ARCH_X86", "SCMP_ARCH_X86_64",  "SCMP_ARCH_X32",
 				      "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64", NULL };
 const char *const seccomp_flags[] = { "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
-				      "SECCOMP_FILTER_FLAG_SPEC_ALLOW", NULL };
+				      "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+				      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL };
 
 /* what this processor can run, the native one first */
 static const struct seccomp_arch {
@@ -51,6 +52,9 @@ static const struct seccomp_arch {
 	{ "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0 },
 #endif
 };
+
+/* <linux/seccomp.h> of older kernels lacks it */
+#define SECCOMP_WAIT_KILLABLE (1u << 5)
 
 #define SECCOMP_FAMILY (sizeof(seccomp_family) / sizeof(seccomp_family[0]))
 
@@ -108,6 +112,7 @@ static int seccomp_action(const char *name, const struct json *where, const char
 		{ "SCMP_ACT_TRACE", SECCOMP_RET_TRACE },
 		{ "SCMP_ACT_ALLOW", SECCOMP_RET_ALLOW },
 		{ "SCMP_ACT_LOG", SECCOMP_RET_LOG },
+		{ "SCMP_ACT_NOTIFY", SECCOMP_RET_USER_NOTIF },
 		{ NULL, 0 },
 	};
 	unsigned long action;
@@ -116,8 +121,6 @@ static int seccomp_action(const char *name, const struct json *where, const char
 
 	if (given < 0)
 		return given;
-	if (str_eq(name, "SCMP_ACT_NOTIFY"))
-		return err_set(e, ENOTSUP, "SCMP_ACT_NOTIFY is not implemented");
 	if (!spec_word_find(words, name, &action))
 		return err_set(e, EINVAL, "action %.32s is unknown", name);
 	if (action == SECCOMP_RET_ERRNO || action == SECCOMP_RET_TRACE) {
@@ -300,6 +303,7 @@ static int seccomp_flags_read(const struct json *profile, unsigned int *ret, str
 		{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* there is one thread */
 		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+		{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_WAIT_KILLABLE },
 		{ NULL, 0 },
 	};
 	auto_free const char **names = NULL;
@@ -353,28 +357,70 @@ bool seccomp_has_x32(void)
 	return syscall((long)(FILTER_X32 | SYS_getpid)) >= 0;
 }
 
+static bool seccomp_notifies(const struct filter_rules *r)
+{
+	for (size_t i = 0; i < r->arch_count; i++) {
+		for (size_t k = 0; k < r->archs[i].count; k++) {
+			if (r->archs[i].rules[k].action == SECCOMP_RET_USER_NOTIF)
+				return true;
+		}
+	}
+	return r->action == SECCOMP_RET_USER_NOTIF;
+}
+
+/* Notifications need somebody to go to. */
+static int seccomp_listener_read(const struct json *profile, const struct filter_rules *r,
+				 unsigned int *flags, const char **ret_path,
+				 const char **ret_metadata, struct err *e)
+{
+	const char *path = NULL;
+	const char *metadata = NULL;
+
+	if (json_get_text(profile, "listenerPath", &path, e) < 0 ||
+	    json_get_text(profile, "listenerMetadata", &metadata, e) < 0)
+		return -e->code;
+	if (metadata && metadata[0] && !(path && path[0]))
+		return err_set(e, EINVAL, "listenerMetadata: without listenerPath");
+	if (!seccomp_notifies(r)) {
+		/* the kernel wants it with a listener alone */
+		*flags &= ~(unsigned int)SECCOMP_WAIT_KILLABLE;
+		return 0;
+	}
+	if (!path || path[0] != '/')
+		return err_set(e, EINVAL,
+			       "listenerPath: not absolute, but SCMP_ACT_NOTIFY needs it");
+	*ret_path = path;
+	*ret_metadata = metadata;
+	return 0;
+}
+
 int seccomp_compile(const struct json *profile, bool x32, struct filter **ret, struct err *e)
 {
-	static const char *const missing[] = { "listenerPath", "listenerMetadata", NULL };
 	struct filter_rules r = { .bad_arch = SECCOMP_RET_KILL_PROCESS };
 	bool wanted[SECCOMP_FAMILY] = { false };
 	const char *action = NULL;
+	const char *listener = NULL;
+	const char *metadata = NULL;
 	unsigned int flags = 0;
 	int result;
 
 	if (!profile)
 		return 0;
-	if (spec_refuse(profile, "", missing, e) < 0 ||
-	    json_need_text(profile, "defaultAction", &action, e) < 0 ||
+	if (json_need_text(profile, "defaultAction", &action, e) < 0 ||
 	    seccomp_action(action, profile, "defaultErrnoRet", &r.action, e) < 0 ||
 	    seccomp_flags_read(profile, &flags, e) < 0 ||
 	    seccomp_archs_read(profile, x32, &r, wanted, e) < 0 ||
-	    seccomp_syscalls_read(profile, &r, wanted, e) < 0) {
+	    seccomp_syscalls_read(profile, &r, wanted, e) < 0 ||
+	    seccomp_listener_read(profile, &r, &flags, &listener, &metadata, e) < 0) {
 		filter_rules_done(&r);
 		return err_wrap(e, "linux.seccomp");
 	}
 	r.enosys = (r.action & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
 	result = filter_compile(&r, flags, ret, e);
 	filter_rules_done(&r);
+	if (result == 0 && listener) {
+		(*ret)->listener = mem_strdup(listener);
+		(*ret)->metadata = metadata ? mem_strdup(metadata) : NULL;
+	}
 	return result;
 }

@@ -40,35 +40,6 @@ bool spec_propagation(const char *word, unsigned long *ret)
 	return spec_word_find(words, word, ret);
 }
 
-static bool spec_is_empty(const struct json *v)
-{
-	switch (v->type) {
-	case JSON_NULL:
-		return true;
-	case JSON_STRING:
-		return v->text[0] == '\0';
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		return v->count == 0;
-	case JSON_BOOL:
-		return !v->boolean;
-	case JSON_NUMBER:
-		break;
-	}
-	return false;
-}
-
-int spec_refuse(const struct json *obj, const char *where, const char *const *keys, struct err *e)
-{
-	for (; *keys; keys++) {
-		const struct json *v = json_get(obj, *keys);
-
-		if (v && !spec_is_empty(v))
-			return err_set(e, ENOTSUP, "%s%s is not implemented", where, *keys);
-	}
-	return 0;
-}
-
 static int spec_version_read(const struct json *root, struct spec *s, struct err *e)
 {
 	if (json_need_text(root, "ociVersion", &s->version, e) < 0)

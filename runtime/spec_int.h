@@ -21,9 +21,6 @@ int spec_bits(const char *list, unsigned long *bits, size_t count, struct err *e
 int spec_place_read(const struct json *process, struct spec_process *p, struct err *e);
 int spec_memory_policy_read(const struct json *linux_node, struct spec_common *c, struct err *e);
 
-/* The five member names of a refused field say where it is: "linux.intelRdt". */
-int spec_refuse(const struct json *obj, const char *where, const char *const *keys, struct err *e);
-
 int spec_mounts_read(const struct json *root, struct spec *s, struct err *e);
 int spec_linux_read(const struct json *root, struct spec *s, struct err *e);
 

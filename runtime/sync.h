@@ -13,6 +13,7 @@ enum sync_type {
 	SYNC_CONSOLE, /* child: the pty master comes along */
 	SYNC_BORN, /* child's go-between: pid and pidfd of whom all else will come from */
 	SYNC_READY, /* child: all is set up, waiting for SYNC_START */
+	SYNC_NOTIFY, /* child: what a seccomp listener gets comes along */
 	SYNC_START, /* somebody: run the program. The end of the connection says that it runs */
 };
 

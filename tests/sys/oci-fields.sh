@@ -15,7 +15,7 @@ done
 root=$WORK/state
 oci()
 {
-	"$BUILD/runtime/berth-oci" --root "$root" "$@"
+	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
 }
 
 # jq takes the script as a variable
@@ -268,6 +268,63 @@ fi
 	like "labels are refused where the kernel has none" \
 		"$(run '.linux.mountLabel = "x"' true; run '.process.selinuxLabel = "x"' true; run '.process.apparmorProfile = "x"' true)" \
 		'linux.mountLabel: this kernel has no SELinux.*process.selinuxLabel: this kernel has no SELinux.*apparmorProfile'
+
+# seccomp's listener ----------------------------------------------------------
+
+# refuses mkdir with EDQUOT, lets all else through, notes what it was sent
+cat > "$WORK/listener" << 'PY'
+import array, ctypes, fcntl, json, os, socket, struct, sys, threading
+path, notes = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(path); s.listen(9)
+def serve(fd):
+    try:
+        while True:
+            b = bytearray(80)
+            fcntl.ioctl(fd, 0xc0502100, b)
+            id, pid, flags, nr = struct.unpack_from('QIIi', b)
+            refused = nr in (83, 258) if os.uname().machine == 'x86_64' else nr == 34
+            fcntl.ioctl(fd, 0xc0182101, bytearray(struct.pack('QqiI', id, 0, -122 if refused else 0, 0 if refused else 1)))
+    except OSError:
+        pass
+while True:
+    c, _ = s.accept()
+    text, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4))
+    fd = array.array('i', anc[0][2][:4])[0]
+    while True:
+        more = c.recv(65536)
+        if not more: break
+        text += more
+    with open(notes, 'a') as f: f.write(json.dumps(json.loads(text)) + '\n')
+    threading.Thread(target=serve, args=(fd,), daemon=True).start()
+PY
+python3 "$WORK/listener" "$WORK/listener.sock" "$WORK/notes" &
+listener=$!
+wait_for 10 test -S "$WORK/listener.sock"
+notify=".annotations = { a: \"b\" } | .linux.seccomp = { defaultAction: \"SCMP_ACT_ALLOW\", listenerPath: \"$WORK/listener.sock\",
+	listenerMetadata: \"some words\", syscalls: [{ action: \"SCMP_ACT_NOTIFY\", names: [\"mkdir\", \"mkdirat\", \"execve\",
+	\"exit_group\", \"write\", \"sendmsg\", \"close\", \"close_range\", \"prctl\", \"capset\"] }] }"
+if [[ $(uname -r) =~ ^[1-4]\. ]]; then
+	skip "a seccomp listener" "this kernel has none"
+else
+	like "a listener decides about system calls" "$(run "$notify" 'busybox mkdir /new; echo went on')" "can't create directory '/new': Disk quota exceeded.*went on"
+	is "and gets the process's state once" "$(jq -r '.ociVersion, .fds[0], .metadata, .state.id, .state.status, .state.annotations.a' \
+		"$WORK/notes" | tr '\n' ' ')$(jq '.pid == .state.pid and .pid > 1' "$WORK/notes")" "1.3.0 seccompFd some words inside running b true"
+	like "without no_new_privs too" "$(run "$notify | .process.noNewPrivileges = false" 'busybox mkdir /new; echo went on')" 'Disk quota exceeded.*went on'
+	bundle n "$notify | .process.args = [\"sleep\", \"1000\"]"
+	oci create --bundle "$WORK/n" n < /dev/null > /dev/null 2>&1
+	is "before the start it gets nothing" "$(wc -l < "$WORK/notes")" 2
+	ok "another program starts it" oci start n
+	rm "$WORK/notes"
+	like "each exec is the listener's as well" "$(oci exec n busybox mkdir /new 2>&1)" 'Disk quota exceeded'
+	ok "with its own pid" jq -e --argjson pid "$(oci state n | jq .pid)" '.pid != $pid and .state.pid == $pid' "$WORK/notes"
+	oci delete --force n
+	kill $listener
+	wait $listener 2> /dev/null
+	like "without a listener nothing is run" "$(run "$notify" 'echo ran')" "^berth-oci: connect to linux.seccomp.listenerPath $WORK/listener.sock: Connection refused"
+fi
+like "NOTIFY without a listener is refused" "$(run '.linux.seccomp = { defaultAction: "SCMP_ACT_NOTIFY" }' true)" \
+	'linux.seccomp: listenerPath: not absolute'
 
 # nothing is left -------------------------------------------------------------
 

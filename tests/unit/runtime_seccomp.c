@@ -341,9 +341,9 @@ static void bad_profiles_are_named(void **state)
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}",
 		  "has no meaning for SCMP_ACT_ALLOW" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":5000}", "too big" },
-		{ "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "SCMP_ACT_NOTIFY is not implemented" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\"}",
-		  "listenerPath is not implemented" },
+		{ "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "listenerPath: not absolute" },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerMetadata\":\"x\"}",
+		  "listenerMetadata: without listenerPath" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"action\":"
 		  "\"SCMP_ACT_KILL\"}]}",
 		  "syscalls[0].names: empty" },
