@@ -32,6 +32,7 @@ static const struct verb oci_verbs[] = {
 	{ "pause", "ID", 1, 1, oci_verb_pause, "freeze every process" },
 	{ "resume", "ID", 1, 1, oci_verb_resume, "let them go on" },
 	{ "update", "[OPTIONS] ID", 0, -1, oci_verb_update, "change limits" },
+	{ "events", "[OPTIONS] ID", 0, -1, oci_verb_events, "tell what it uses as JSON lines" },
 	{ "features", "", 0, 0, oci_verb_features, "print what is implemented as JSON" },
 	{ "spec", "[OPTIONS]", 0, -1, oci_verb_spec, "write a config.json to start from" },
 };

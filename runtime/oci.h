@@ -30,8 +30,11 @@ int oci_signal(const char *text, struct err *e);
 /* Writes the pid where the caller of --pid-file looks for it. */
 int oci_write_pid(const char *path, pid_t pid, struct err *e);
 
-/* Sends the pty master to the socket that a caller gave by --console-socket. */
-int oci_send_console(const char *path, int master, struct err *e);
+/*
+ * Sends a descriptor, by a name, to a socket that a caller listens on:
+ * "console" for the pty master (--console-socket), "pidfd" (--pidfd-socket).
+ */
+int oci_send_fd(const char *what, const char *path, int fd, struct err *e);
 
 /*
  * In the foreground until the process ends: relays its terminal (console, -1:
@@ -54,3 +57,4 @@ int oci_verb_spec(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_update(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_pause(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_resume(void *ctx, int argc, char **argv, struct err *e);
+int oci_verb_events(void *ctx, int argc, char **argv, struct err *e);

@@ -20,6 +20,7 @@ struct exec_verb {
 	struct oci *oci;
 	const char *process_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *pid_file;
 	const char *user;
 	const char *cwd;
@@ -43,6 +44,7 @@ static int exec_options(struct exec_verb *x, int argc, char **argv, struct err *
 	const struct option_row rows[] = {
 		{ "process", 'p', OPTION_TEXT, &x->process_file },
 		{ "console-socket", '\0', OPTION_TEXT, &x->console_socket },
+		{ "pidfd-socket", '\0', OPTION_TEXT, &x->pidfd_socket },
 		{ "pid-file", '\0', OPTION_TEXT, &x->pid_file },
 		{ "detach", 'd', OPTION_FLAG, &x->detach },
 		{ "tty", 't', OPTION_FLAG, &x->tty },
@@ -194,10 +196,12 @@ static int exec_load(struct exec_verb *x, struct err *e)
 static int exec_tell(struct exec_verb *x, struct exec *made, struct err *e)
 {
 	if (x->console_socket && made->console >= 0) {
-		if (oci_send_console(x->console_socket, made->console, e) < 0)
+		if (oci_send_fd("console", x->console_socket, made->console, e) < 0)
 			return -e->code;
 		fd_close(&made->console);
 	}
+	if (x->pidfd_socket && oci_send_fd("pidfd", x->pidfd_socket, made->pidfd, e) < 0)
+		return -e->code;
 	return x->pid_file ? oci_write_pid(x->pid_file, made->pid, e) : 0;
 }
 

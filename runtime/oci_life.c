@@ -29,6 +29,7 @@ struct life {
 	const char *config; /* NULL: config.json of the bundle */
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	bool detach, keep, no_pivot, no_new_keyring;
 	int preserve_fds;
 	struct spec spec;
@@ -51,6 +52,7 @@ static int life_options(struct life *l, int argc, char **argv, struct err *e)
 		{ "config", 'f', OPTION_TEXT, &l->config },
 		{ "pid-file", '\0', OPTION_TEXT, &l->pid_file },
 		{ "console-socket", '\0', OPTION_TEXT, &l->console_socket },
+		{ "pidfd-socket", '\0', OPTION_TEXT, &l->pidfd_socket },
 		{ "detach", 'd', OPTION_FLAG, &l->detach },
 		{ "keep", '\0', OPTION_FLAG, &l->keep },
 		{ "no-pivot", '\0', OPTION_FLAG, &l->no_pivot },
@@ -159,10 +161,12 @@ static int life_record_made(struct life *l, struct err *e)
 static int life_tell(struct life *l, struct err *e)
 {
 	if (l->console_socket) {
-		if (oci_send_console(l->console_socket, l->c.console, e) < 0)
+		if (oci_send_fd("console", l->console_socket, l->c.console, e) < 0)
 			return -e->code;
 		fd_close(&l->c.console);
 	}
+	if (l->pidfd_socket && oci_send_fd("pidfd", l->pidfd_socket, l->c.pidfd, e) < 0)
+		return -e->code;
 	return l->pid_file ? oci_write_pid(l->pid_file, l->c.pid, e) : 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* berth-oci update: new limits, from a file or from options. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,23 +20,59 @@
 static const struct update_row {
 	const char *option;
 	const char *part, *key;
-	bool text;
+	enum {
+		UPDATE_NUMBER,
+		UPDATE_TEXT,
+		UPDATE_BYTES, /* "64m" is understood */
+	} kind;
 } update_rows[] = {
-	{ "cpu-share", "cpu", "shares", false },
-	{ "cpu-quota", "cpu", "quota", false },
-	{ "cpu-period", "cpu", "period", false },
-	{ "cpu-burst", "cpu", "burst", false },
-	{ "cpu-idle", "cpu", "idle", false },
-	{ "cpuset-cpus", "cpu", "cpus", true },
-	{ "cpuset-mems", "cpu", "mems", true },
-	{ "memory", "memory", "limit", false },
-	{ "memory-reservation", "memory", "reservation", false },
-	{ "memory-swap", "memory", "swap", false },
-	{ "pids-limit", "pids", "limit", false },
-	{ "blkio-weight", "blockIO", "weight", false },
+	{ "cpu-share", "cpu", "shares", UPDATE_NUMBER },
+	{ "cpu-quota", "cpu", "quota", UPDATE_NUMBER },
+	{ "cpu-period", "cpu", "period", UPDATE_NUMBER },
+	{ "cpu-burst", "cpu", "burst", UPDATE_NUMBER },
+	{ "cpu-idle", "cpu", "idle", UPDATE_NUMBER },
+	{ "cpu-rt-period", "cpu", "realtimePeriod", UPDATE_NUMBER },
+	{ "cpu-rt-runtime", "cpu", "realtimeRuntime", UPDATE_NUMBER },
+	{ "cpuset-cpus", "cpu", "cpus", UPDATE_TEXT },
+	{ "cpuset-mems", "cpu", "mems", UPDATE_TEXT },
+	{ "memory", "memory", "limit", UPDATE_BYTES },
+	{ "memory-reservation", "memory", "reservation", UPDATE_BYTES },
+	{ "memory-swap", "memory", "swap", UPDATE_BYTES },
+	{ "kernel-memory", "memory", "kernel", UPDATE_BYTES },
+	{ "kernel-memory-tcp", "memory", "kernelTCP", UPDATE_BYTES },
+	{ "pids-limit", "pids", "limit", UPDATE_NUMBER },
+	{ "blkio-weight", "blockIO", "weight", UPDATE_NUMBER },
 };
 
 #define UPDATE_ROWS (sizeof(update_rows) / sizeof(update_rows[0]))
+
+/* Bytes may have one letter behind them, of whatever case, or two ("kb"). */
+static int update_number(const struct update_row *row, const char *value, int64_t *ret)
+{
+	auto_free char *copy = mem_strdup(value);
+	size_t digits = strspn(copy, "-0123456789");
+	const char *unit = value + digits;
+	static const char units[] = "bkmgt";
+	const char *found = *unit ? strchr(units, tolower((unsigned char)*unit)) : units;
+	int64_t n;
+
+	if (row->kind == UPDATE_NUMBER)
+		return str_to_i64(value, ret);
+	copy[digits] = '\0';
+	if (!found || (*unit && unit[1] && strcasecmp(unit + 1, "b") != 0) ||
+	    str_to_i64(copy, &n) < 0)
+		return -EINVAL;
+	return __builtin_mul_overflow(n, (int64_t)1 << 10 * (found - units), ret) ? -ERANGE : 0;
+}
+
+/* Cache and bandwidth of another kind of control than cgroups. */
+static int update_refuse(const char *l3, const char *bandwidth, struct err *e)
+{
+	if (!l3 && !bandwidth)
+		return 0;
+	return err_set(e, ENOTSUP, "--%s: Intel RDT is not implemented",
+		       l3 ? "l3-cache-schema" : "mem-bw-schema");
+}
 
 static int update_from_options(const char *const *values, char **ret, struct err *e)
 {
@@ -54,9 +91,9 @@ static int update_from_options(const char *const *values, char **ret, struct err
 		if (!part || !str_eq(part, row->part))
 			json_out_object(&o, row->part);
 		part = row->part;
-		if (row->text) {
+		if (row->kind == UPDATE_TEXT) {
 			json_out_text(&o, row->key, values[i]);
-		} else if (str_to_i64(values[i], &n) == 0) {
+		} else if (update_number(row, values[i], &n) == 0) {
 			json_out_int(&o, row->key, n);
 		} else {
 			return err_set(e, EINVAL, "--%s: %s is no number", row->option, values[i]);
@@ -111,20 +148,27 @@ static int update_apply(struct oci *oci, const char *id, const struct json *reso
 int oci_verb_update(void *ctx, int argc, char **argv, struct err *e)
 {
 	const char *values[UPDATE_ROWS] = { NULL };
-	struct option_row rows[UPDATE_ROWS + 1];
+	struct option_row rows[UPDATE_ROWS + 3];
 	const char *file = NULL;
+	const char *l3 = NULL;
+	const char *bandwidth = NULL;
 	auto_json *resources = NULL;
 
 	for (size_t i = 0; i < UPDATE_ROWS; i++)
 		rows[i] =
 			(struct option_row){ update_rows[i].option, '\0', OPTION_TEXT, &values[i] };
 	rows[UPDATE_ROWS] = (struct option_row){ "resources", 'r', OPTION_TEXT, &file };
+	rows[UPDATE_ROWS + 1] = (struct option_row){ "l3-cache-schema", '\0', OPTION_TEXT, &l3 };
+	rows[UPDATE_ROWS + 2] =
+		(struct option_row){ "mem-bw-schema", '\0', OPTION_TEXT, &bandwidth };
 	argc--;
 	argv++;
-	if (options_parse(rows, UPDATE_ROWS + 1, &argc, &argv, e) < 0)
+	if (options_parse(rows, UPDATE_ROWS + 3, &argc, &argv, e) < 0)
 		return -e->code;
 	if (argc != 1)
 		return err_set(e, EINVAL, "usage: update [OPTIONS] ID");
+	if (update_refuse(l3, bandwidth, e) < 0)
+		return -e->code;
 	if (update_read(file, values, &resources, e) < 0)
 		return -e->code;
 	return update_apply(ctx, argv[0], resources, e);

@@ -53,16 +53,17 @@ int oci_write_pid(const char *path, pid_t pid, struct err *e)
 	return 0;
 }
 
-int oci_send_console(const char *path, int master, struct err *e)
+int oci_send_fd(const char *what, const char *path, int fd, struct err *e)
 {
-	static char name[] = "/dev/ptmx"; /* receivers want some bytes beside the descriptor */
+	/* receivers want some bytes beside the descriptor */
+	auto_free char *name = mem_strdup(str_eq(what, "console") ? "/dev/ptmx" : what);
 	auto_fd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec iov = { name, sizeof(name) - 1 };
+	struct iovec iov = { name, strlen(name) };
 	struct msghdr h = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -72,15 +73,15 @@ int oci_send_console(const char *path, int master, struct err *e)
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 
 	if (!str_copy(un.sun_path, sizeof(un.sun_path), path))
-		return err_set(e, ENAMETOOLONG, "console socket %s", path);
+		return err_set(e, ENAMETOOLONG, "%s socket %s", what, path);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &master, sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	if (sock < 0 || connect(sock, (struct sockaddr *)&un, sizeof(un)) < 0)
-		return err_set(e, errno, "connect to console socket %s", path);
+		return err_set(e, errno, "connect to %s socket %s", what, path);
 	if (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
-		return err_set(e, errno, "send to console socket %s", path);
+		return err_set(e, errno, "send to %s socket %s", what, path);
 	return 0;
 }
 

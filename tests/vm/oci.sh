@@ -50,6 +50,11 @@ make device 'mknod /tmp/m c 1 1; mknod /tmp/k c 1 11; head -c 1 /tmp/m; head -c 
 	.process.capabilities |= map_values(. + ["CAP_SYSLOG"])'
 make recursive 'touch /vol/sub/x 2>&1 | grep -c Read-only' '
 	.mounts += [{ destination: "/vol", source: "/tmp/vol", options: ["rbind", "rro"] }]'
+make oom 'head -c 100m /dev/zero | tail | wc -c; exec sleep 1000' "$limits | .linux.resources.unified[\"memory.oom.group\"] = \"0\""
+make user 'id -u; tr -s " " < /proc/self/uid_map; cut -d. -f1 /proc/uptime | wc -c; cut -d" " -f40,41 /proc/1/stat' '
+	.linux.namespaces += [{ type: "user" }, { type: "time" }] | .linux.timeOffsets = { boottime: { secs: 100000000 } } |
+	.linux.uidMappings = [{ containerID: 0, hostID: 200000, size: 65536 }] | .linux.gidMappings = .linux.uidMappings |
+	.process.scheduler = { policy: "SCHED_RR", priority: 7 }'
 make cgroups 'ls /sys/fs/cgroup | grep -c memory.max; mkdir /sys/fs/cgroup/x 2>&1 | grep -c Read-only'
 
 cat > "$image/init" << 'INIT'
@@ -94,12 +99,13 @@ is "pids.max" "$(in_cgroup limits pids.max)" 20
 is "hugetlb.2MB.max" "$(in_cgroup limits hugetlb.2MB.max)" 4194304
 is "io weight" "$(cat /sys/fs/cgroup/test/limits/io.bfq.weight 2> /dev/null || in_cgroup limits io.weight)" \
 	"$([ -e /sys/fs/cgroup/test/limits/io.bfq.weight ] && echo default 500 || echo default 4950)"
-berth-oci update --memory 50331648 --memory-swap 50331648 --cpu-quota 70000 --pids-limit 33 l
+berth-oci update --memory 48m --memory-swap 49152KB --cpu-quota 70000 --pids-limit 33 l
 is "update changes what it names" "$(in_cgroup limits memory.max) $(in_cgroup limits cpu.max) $(in_cgroup limits pids.max)" \
 	"50331648 70000 200000 33"
 is "and nothing else" "$(in_cgroup limits cpu.weight) $(in_cgroup limits memory.high)" "59 31457280"
 echo '{"memory":{"limit":4096,"checkBeforeUpdate":true}}' | berth-oci update --resources - l 2>&1 | grep -q 'below the' && r=yes
 is "a limit below what is used is refused when asked" "$r" yes
+is "events tells the limits" "$(berth-oci events --stats l | grep -c '"memory":{"usage":{"usage":[0-9]*,"limit":50331648}.*"pids":{"current":1,"limit":33}')" 1
 berth-oci pause l
 is "a paused one is frozen" "$(in_cgroup limits cgroup.events | grep frozen)" "frozen 1"
 is "exec says so" "$(berth-oci exec l true 2>&1 | grep -c paused)" 1
@@ -107,6 +113,19 @@ berth-oci delete --force l
 is "a frozen one is deleted by force" "$(find /sys/fs/cgroup/test -mindepth 1 -type d)" ""
 run hog > /tmp/out
 is "a memory hog's container ends with 137" "$?" 137
+berth-oci create --bundle /b/oom oom < /dev/null > /dev/null 2>&1
+berth-oci events --interval 1m oom > /tmp/events &
+sleep 2
+berth-oci start oom
+i=0
+until grep -q '"type":"oom"' /tmp/events || [ $i -ge 60 ]; do sleep 1; i=$((i + 1)); done
+is "events tells of a process killed for want of memory" "$(grep -c '{"type":"oom","id":"oom"}' /tmp/events)" 1
+berth-oci delete --force oom
+wait
+is "user and time namespace and a real-time scheduler" "$(run user)" "0
+ 0 200000 65536
+10
+7 2"
 is "forks beyond the limit fail" "$(run forks | grep -c 'fork')" 1
 berth-oci run --detach --bundle /b/burner burner < /dev/null > /dev/null 2>&1
 sleep 3

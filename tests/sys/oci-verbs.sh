@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# berth-oci's verbs as callers use them: output, options, refusals.
+# shellcheck disable=SC2016
+. "$(dirname "$0")/../tap.sh"
+for tool in busybox jq python3; do
+	command -v $tool > /dev/null || skip_all "$tool is missing"
+done
+[ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
+. "$(dirname "$0")/../sandbox.sh"
+. "$(dirname "$0")/../bundle.sh"
+
+root=$WORK/state
+oci()
+{
+	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
+}
+status_is()
+{
+	[ "$(oci state "$1" | jq -r .status)" = "$2" ]
+}
+mkdir -p "$root"
+bundle a '.process.args = ["sleep", "1000"]'
+oci run --bundle "$WORK/a" warm < /dev/null & # the files of everybody are read once
+wait_for 20 status_is warm running
+oci delete --force warm
+wait
+snapshot > "$WORK/before"
+
+# events ----------------------------------------------------------------------
+
+oci create --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+is "statistics are told of a created one" "$(oci events --stats a | jq -r '.type, .id' | tr '\n' ' ')" "stats a "
+oci start a
+ok "they say what it uses" jq -e '.data.cpu.usage | .total >= .user and .total > 0 and (.kernel | type == "number")' \
+	<<< "$(oci events --stats a)"
+oci events --interval 50ms a > "$WORK/events" &
+events=$!
+ok "without --stats they come again and again" wait_for 20 sh -c "[ \$(wc -l < '$WORK/events') -ge 3 ]"
+oci kill a KILL
+wait $events
+is "until the container ends" "$? $(jq -r .type "$WORK/events" | sort -u)" "0 stats"
+wait_for 20 status_is a stopped
+like "a stopped one has none" "$(oci events --stats a 2>&1)" 'container not running'
+oci delete a
+like "one that is not there neither" "$(oci events a 2>&1)" 'container "a" does not exist'
+like "an interval that is none is refused" "$(oci events --interval 5x a 2>&1)" '\--interval: 5x is not like 5s'
+oci run --detach --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+(oci events --interval 50ms a; echo $? > "$WORK/code") | head -n 1 > /dev/null
+ok "a reader that goes ends it" wait_for 20 test -s "$WORK/code"
+
+# list, ps --------------------------------------------------------------------
+
+is "list has a row for each" "$(oci list | awk '{ print $1, $3 }' | tr '\n' ';')" "ID STATUS;a running;"
+is "and JSON" "$(oci list --format json | jq -r '.[] | .id, .status, .owner' | tr '\n' ' ')" "a running root "
+is "or the names alone" "$(oci list -q)" a
+like "another format is refused" "$(oci list --format xml 2>&1)" 'usage: list'
+is "ps is a table" "$(oci ps a | awk '{ print $2 }' | tr '\n' ' ')" "COMMAND sleep "
+is "or numbers" "$(oci ps -f json a | jq -c .)" "[$(oci state a | jq .pid)]"
+
+# pause, resume ---------------------------------------------------------------
+
+like "what runs is not resumed" "$(oci resume a 2>&1)" 'container a is running, not paused'
+oci pause a
+like "what is paused is not paused" "$(oci pause a 2>&1)" 'container a is paused, not running'
+is "a paused one is killed" "$(oci kill a KILL && wait_for 20 status_is a stopped && echo yes)" yes
+like "a stopped one is not paused" "$(oci pause a 2>&1)" 'container not running'
+oci delete a
+
+# update ----------------------------------------------------------------------
+
+oci run --detach --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+for option in "cpu-rt-period 5:cpu.realtimePeriod" "cpu-rt-runtime 5:cpu.realtimeRuntime" \
+	"kernel-memory 5m:memory.kernel" "kernel-memory-tcp 5:memory.kernelTCP"; do
+	like "--${option%% *} says what this kernel has not" "$(oci update --${option%:*} a 2>&1)" "${option#*:}"
+done
+like "so do cache schemas" "$(oci update --l3-cache-schema x a 2>&1; oci update --mem-bw-schema x a 2>&1)" \
+	'l3-cache-schema: Intel RDT is not.*mem-bw-schema: Intel RDT is not'
+for value in 5x 1kk '' 9999999999999g -; do
+	like "--memory '$value' is refused" "$(oci update --memory "$value" a 2>&1)" 'is no number'
+done
+like "a size may have a letter" "$(oci update --memory 64M a 2>&1)" 'cgroup controller memory is missing'
+like "resources come from standard input" "$(echo '{"pids":{"limit":5}}' | oci update --resources=- a 2>&1)" \
+	'cgroup controller pids is missing'
+like "or are no JSON" "$(echo '{' | oci update -r - a 2>&1)" 'resources: '
+oci delete --force a
+
+# sockets for descriptors -----------------------------------------------------
+
+cat > "$WORK/take" << 'PY'
+import array, os, select, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1]); s.listen(1); c, _ = s.accept()
+_, anc, _, _ = c.recvmsg(64, socket.CMSG_SPACE(4))
+fd = array.array('i', anc[0][2][:4])[0]
+print([l.split()[1] for l in open(f'/proc/self/fdinfo/{fd}') if l.startswith('Pid:')][0], flush=True)
+select.select([fd], [], [])
+print('ended', flush=True)
+PY
+taken()
+{
+	rm -f "$WORK/sock" "$WORK/taken"
+	python3 "$WORK/take" "$WORK/sock" > "$WORK/taken" &
+	wait_for 20 test -S "$WORK/sock"
+}
+taken
+oci run --detach --bundle "$WORK/a" --pidfd-socket "$WORK/sock" a < /dev/null > /dev/null 2>&1
+wait_for 20 test -s "$WORK/taken"
+is "a pidfd of the container is sent" "$(head -n 1 "$WORK/taken")" "$(oci state a | jq .pid)"
+oci kill a KILL
+ok "which tells its end" wait_for 20 grep -q ended "$WORK/taken"
+wait_for 20 status_is a stopped
+oci delete a
+oci run --detach --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+taken
+oci exec --detach --pidfd-socket "$WORK/sock" --pid-file "$WORK/pid" a sleep 1000 < /dev/null > /dev/null 2>&1
+wait_for 20 test -s "$WORK/taken"
+is "and of an exec" "$(head -n 1 "$WORK/taken")" "$(cat "$WORK/pid")"
+like "nobody there is an error" "$(oci exec --pidfd-socket "$WORK/none" a true 2>&1)" "connect to pidfd socket $WORK/none: No such file"
+oci delete --force a
+wait
+
+# nothing is left -------------------------------------------------------------
+
+rmdir /sys/fs/cgroup/test 2> /dev/null
+snapshot > "$WORK/after"
+sed -i '/\/test$/d' "$WORK/before" "$WORK/after"
+ok "mounts, cgroups and processes are as before" diff "$WORK/before" "$WORK/after"
+is "no container is remembered" "$(oci list -q)" ""
+done_testing
