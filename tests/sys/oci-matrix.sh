@@ -1,0 +1,390 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A container, or a refusal, for each field of config.json. What there is to
+# show comes from the parser's sources and from `berth-oci features`: a field,
+# a word or a name without a case here fails.
+# shellcheck disable=SC2016
+. "$(dirname "$0")/../tap.sh"
+for tool in busybox jq python3; do
+	command -v $tool > /dev/null || skip_all "$tool is missing"
+done
+[ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
+. "$(dirname "$0")/../sandbox.sh"
+. "$(dirname "$0")/../bundle.sh"
+
+root=$WORK/state
+mkdir -p "$root"
+oci()
+{
+	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
+}
+bundle m . # the rest is made by one filter over this config.json
+cp "$WORK/m/config.json" "$WORK/config.json"
+
+# run FILTER SCRIPT: prints what the container's sh -c SCRIPT prints, or the error
+run()
+{
+	jq --arg script "$2" "$1 | if .process.args == [\"sh\", \"-c\", \"true\"] then
+		.process.args[2] = \$script else . end" "$WORK/config.json" > "$WORK/m/config.json" || return
+	oci run --bundle "$WORK/m" m < /dev/null 2>&1
+}
+
+# what the parser reads: "SOURCE KEY" lines, first calls, then lists of refused members
+declare -A todo
+while read -r source key; do
+	todo["$source $key"]=1
+done < <(
+	for source in runtime/{spec,spec_linux,spec_process,spec_mounts,spec_place,seccomp}.c cgroups/{limits,devices}.c; do
+		tr '\n\t' '  ' < "$TOP/$source" |
+			grep -oE '\b(json_(get|need)[a-z0-9_]*|[a-z_]+_read|limits_refuse|seccomp_action)\([^"();]*"[A-Za-z0-9]+"|v1\[\] = \{[^}]*\}' |
+			sed -E 's/^[a-z0-9_]+\([^"]*//' | grep -oE '"[A-Za-z0-9]+"' | tr -d '"' | sed "s|^|${source##*/} |"
+	done
+)
+[ ${#todo[@]} -ge 130 ] || tap_fail "the parser's fields are found: ${#todo[@]}"
+
+# field "SOURCE KEY..." FILTER SCRIPT REGEX: shows the fields; without SOURCE they were named before
+field()
+{
+	local words key
+	read -ra words <<< "$1"
+	for key in "${words[@]:1}"; do
+		[ -n "${todo["${words[0]} $key"]-}" ] || tap_fail "${words[0]} reads $key"
+		todo["${words[0]} $key"]=shown
+	done
+	like "${words[0]%.c}: ${words[*]:1}" "$(run "$2" "$3")" "$4"
+}
+
+# spec.c ----------------------------------------------------------------------
+
+hook='{ path: "/bin/sh", args: ["sh", "-c", "cat > /dev/null; echo told $X >&2; exit 3"], env: ["X=here"], timeout: 9 }'
+field "spec.c ociVersion" '.ociVersion = "1.3.0"' 'echo ran' '^ran$'
+field "spec.c ociVersion" '.ociVersion = "0.9"' true 'ociVersion: 0.9 is not 1.x'
+field "spec.c root path readonly" '.root = { path: "rootfs", readonly: true }' 'touch /x' 'Read-only file system'
+field "spec.c process" 'del(.process)' true 'process: missing'
+field "spec.c hostname domainname" '.hostname = "h.x" | .domainname = "d.y"' 'cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname' $'^h.x\nd.y$'
+field "spec.c hooks path args env" ".hooks.createRuntime = [$hook]" true 'hook /bin/sh: exit status 3: told here'
+field "spec.c timeout" '.hooks.createRuntime = [{ path: "/bin/sleep", args: ["sleep", "100"], timeout: 1 }]' true 'not done in 1 s'
+field "spec.c annotations" '.annotations = { a: "b" } | .hooks.startContainer = [{ path: "/bin/sh", args: ["sh", "-c", "cat > /state"] }]' \
+	'cat /state' '"annotations":\{"a":"b"\}'
+
+# spec_process.c --------------------------------------------------------------
+
+field "spec_process.c args env cwd" '.process.args = ["sh", "-c", "pwd; echo $A"] | .process.env += ["A=b"] | .process.cwd = "/made"' true $'^/made\nb$'
+field "spec_process.c terminal consoleSize height width" '.process.terminal = true | .process.consoleSize = { height: 33, width: 99 }' \
+	'tty; stty size' $'^/dev/pts/0\n33 99$'
+field "spec_process.c user uid gid umask additionalGids" '.process.user = { uid: 7, gid: 8, umask: 63, additionalGids: [9] }' \
+	'id -u; id -G; umask' $'^7\n8 9\n0077$'
+field "spec_process.c capabilities bounding effective inheritable permitted ambient" '.process.user.uid = 7 |
+	.process.capabilities = { bounding: ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"], effective: ["CAP_KILL", "CAP_CHOWN"],
+		inheritable: ["CAP_KILL"], permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL"] }' \
+	'grep Cap /proc/self/status | cut -f2 | tr -d 0 | tr "\n" " "' '^2 2 2 29 2 $'
+field "spec_process.c rlimits type soft hard" '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }]' \
+	'ulimit -n; ulimit -Hn' $'^77\n99$'
+field "spec_process.c noNewPrivileges" '.process.noNewPrivileges = false' 'grep NoNewPrivs /proc/self/status' $'\t0$'
+field "spec_process.c oomScoreAdj" '.process.oomScoreAdj = 321' 'cat /proc/self/oom_score_adj' '^321$'
+field "spec_process.c apparmorProfile" '.process.apparmorProfile = "nosuch"' true 'AppArmor|security label'
+field "spec_process.c selinuxLabel" '.process.selinuxLabel = "nosuch"' true 'SELinux|security label'
+
+# spec_place.c ----------------------------------------------------------------
+
+field "spec_place.c scheduler policy nice flags" '.process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] }' \
+	'cut -d" " -f19,41 /proc/1/stat' '^5 3$'
+field "spec_place.c priority" '.process.scheduler = { policy: "SCHED_OTHER", priority: 5 }' true 'process.scheduler: Invalid'
+field "spec_place.c runtime deadline period" '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 9, deadline: 5, period: 3 }' \
+	true 'process.scheduler: Invalid'
+field "spec_place.c ioPriority class priority" '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }' 'busybox ionice -p 1' 'best-effort: prio 6'
+field "spec_place.c execCPUAffinity initial" '.process.execCPUAffinity.initial = "x"' true 'execCPUAffinity: x is no list'
+field "spec_place.c final" '.process.execCPUAffinity.final = "9-1"' true 'execCPUAffinity: 9-1: out of range'
+if [ -e /proc/self/numa_maps ]; then
+	field "spec_place.c memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
+		'grep heap /proc/self/numa_maps' 'bind=static:0'
+else
+	field "spec_place.c memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
+		true 'linux.memoryPolicy: Function not implemented'
+fi
+
+# spec_mounts.c ---------------------------------------------------------------
+
+mkdir -p "$WORK/m/volume"
+echo hello > "$WORK/m/volume/file"
+chown 5:6 "$WORK/m/volume/file"
+field "spec_mounts.c mounts destination type source options" '.mounts += [{ destination: "/vol", type: "bind", source: "volume", options: ["ro"] }]' \
+	'cat /vol/file; touch /vol/x' $'^hello\n.*Read-only'
+field "spec_mounts.c uidMappings gidMappings" '.mounts += [{ destination: "/vol", type: "bind", source: "volume",
+	uidMappings: [{ containerID: 5, hostID: 15, size: 1 }], gidMappings: [{ containerID: 6, hostID: 16, size: 1 }] }]' \
+	'stat -c "%u %g" /vol/file' '^15 16$|: idmap: '
+
+# spec_linux.c ----------------------------------------------------------------
+
+user='.linux.namespaces += [{ type: "user" }] | .linux.uidMappings = [{ containerID: 0, hostID: 200000, size: 9 }] |
+	.linux.gidMappings = [{ containerID: 0, hostID: 300000, size: 8 }]'
+field "spec_linux.c linux" 'del(.linux)' true 'linux: missing'
+field "spec_linux.c uidMappings gidMappings containerID hostID size" "$user" \
+	'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "' $'^ 0 200000 9\n 0 300000 8$'
+field "spec_linux.c namespaces type" '.linux.namespaces |= map(select(.type != "ipc"))' "[ \$(readlink /proc/self/ns/ipc) = '$(readlink /proc/self/ns/ipc)' ] && echo host" '^host$'
+field "spec_linux.c path" '.linux.namespaces |= map(if .type == "uts" then .path = "/proc/self/ns/uts" else . end)' \
+	'readlink /proc/self/ns/uts' "$(readlink /proc/self/ns/uts | sed 's/[][]/\\&/g')"
+field "spec_linux.c timeOffsets monotonic boottime secs nanosecs" '.linux.namespaces += [{ type: "time" }] |
+	.linux.timeOffsets = { monotonic: { secs: 3, nanosecs: 4 }, boottime: { secs: 5, nanosecs: 6 } }' \
+	'cat /proc/self/timens_offsets | tr -s " "' $'monotonic 3 4\nboottime 5 6'
+field "spec_linux.c devices type path major minor fileMode uid gid" '.linux.devices = [{ type: "c", path: "/dev/d/x", major: 1, minor: 5,
+	fileMode: 416, uid: 3, gid: 4 }]' 'stat -c "%t:%T %a %u %g" /dev/d/x' '^1:5 640 3 4$'
+field "spec_linux.c maskedPaths" '.linux.maskedPaths = ["/home", "/etc/passwd"]' 'ls -A /home; cat /etc/passwd; echo none' '^none$'
+field "spec_linux.c readonlyPaths" '.linux.readonlyPaths = ["/tmp"]' 'touch /tmp/x' 'Read-only'
+field "spec_linux.c personality domain" '.linux.personality = { domain: "LINUX32" }' 'busybox uname -m' "^$(setarch linux32 uname -m)\$"
+field "spec_linux.c flags" '.linux.personality = { domain: "LINUX", flags: ["x"] }' true 'personality.flags: none is known'
+field "spec_linux.c rootfsPropagation" '.linux.rootfsPropagation = "shared"' 'grep " / / \| / " /proc/self/mountinfo' 'shared:'
+field "spec_linux.c cgroupsPath" '.linux.cgroupsPath = "/test/elsewhere" |
+	.hooks.createRuntime = [{ path: "/bin/sh", args: ["sh", "-c", "ls -d /sys/fs/cgroup/test/elsewhere >&2; exit 1"] }]' true ': /sys/fs/cgroup/test/elsewhere'
+field "spec_linux.c resources" '.linux.resources = 5' true 'linux: resources'
+field "spec_linux.c seccomp" 'del(.linux.seccomp)' 'grep Seccomp: /proc/self/status' $'\t0$'
+field "spec_linux.c sysctl" '.linux.sysctl = { "kernel.msgmax": "7777" }' 'cat /proc/sys/kernel/msgmax' '^7777$'
+field "spec_linux.c netDevices name" '.linux.netDevices = { nosuch: { name: "eth0" } }' true 'netDevices.nosuch: No such device'
+field "spec_linux.c intelRdt" '.linux.intelRdt = { closID: "x" }' true 'linux.intelRdt'
+field "spec_linux.c mountLabel" '.linux.mountLabel = "x"' true 'linux.mountLabel'
+
+# seccomp.c -------------------------------------------------------------------
+
+profile='.linux.seccomp = { defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"],
+	syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 122 }'
+field "seccomp.c defaultAction architectures syscalls names action errnoRet" "$profile] }" 'busybox mkdir /d' 'Disk quota exceeded'
+field "seccomp.c args index value op" "$profile, { names: [\"kill\"], action: \"SCMP_ACT_ERRNO\", errnoRet: 122,
+	args: [{ index: 1, value: 10, op: \"SCMP_CMP_EQ\" }] }] }" 'kill -10 1; kill -0 1 && echo ok' $'quota exceeded\nok$'
+field "seccomp.c valueTwo" "$profile, { names: [\"kill\"], action: \"SCMP_ACT_ERRNO\", errnoRet: 122,
+	args: [{ index: 1, value: 2, valueTwo: 2, op: \"SCMP_CMP_MASKED_EQ\" }] }] }" 'kill -10 1; kill -0 1 && echo ok' $'quota exceeded\nok$'
+field "seccomp.c defaultErrnoRet" ".linux.seccomp.defaultErrnoRet = 122" 'mount -t tmpfs x /tmp' 'quota exceeded'
+field "seccomp.c flags" '.linux.seccomp.flags = ["X"]' true 'flags: X is not implemented'
+field "seccomp.c listenerPath" ".linux.seccomp = { defaultAction: \"SCMP_ACT_NOTIFY\", listenerPath: \"$WORK/none\" }" true \
+	"connect to linux.seccomp.listenerPath $WORK/none"
+field "seccomp.c listenerMetadata" '.linux.seccomp.listenerMetadata = "x"' true 'listenerMetadata: without listenerPath'
+
+# cgroups: the effect on the host's files is in tests/vm/oci.sh; here the names and the refusals
+
+limit()
+{
+	local keys=$1 wanted=$3
+	field "limits.c $keys" ".linux.resources = { $2 }" 'echo ran' "$wanted"
+}
+limit "cpu shares" 'cpu: { shares: 512 }' 'cgroup controller cpu is missing'
+limit "quota" 'cpu: { quota: 500 }' 'cgroup controller cpu is missing'
+limit "period" 'cpu: { period: "x" }' 'period: not a number'
+limit "burst" 'cpu: { burst: 5 }' 'cgroup controller cpu is missing'
+limit "idle" 'cpu: { idle: 1 }' 'cgroup controller cpu is missing'
+limit "cpus" 'cpu: { cpus: "0" }' 'cgroup controller cpuset is missing'
+limit "mems" 'cpu: { mems: "0" }' 'cgroup controller cpuset is missing'
+limit "realtimeRuntime" 'cpu: { realtimeRuntime: 5 }' 'cpu.realtimeRuntime'
+limit "realtimePeriod" 'cpu: { realtimePeriod: 5 }' 'cpu.realtimePeriod'
+limit "memory limit" 'memory: { limit: 100000000 }' 'cgroup controller memory is missing'
+limit "reservation" 'memory: { reservation: 100000000 }' 'cgroup controller memory is missing'
+limit "swap" 'memory: { swap: 5 }' 'swap'
+limit "checkBeforeUpdate useHierarchy" 'memory: { checkBeforeUpdate: true, useHierarchy: true }' '^ran$'
+for key in kernel kernelTCP swappiness; do
+	limit "$key" "memory: { $key: 5 }" "memory.$key"
+done
+limit "disableOOMKiller" 'memory: { disableOOMKiller: true }' 'memory.disableOOMKiller'
+limit "pids limit" 'pids: { limit: 5 }' 'cgroup controller pids is missing'
+limit "blockIO weight" 'blockIO: { weight: 500 }' 'cgroup controller io is missing'
+limit "weightDevice major minor" 'blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 500 }] }' 'cgroup controller io is missing'
+limit "leafWeight" 'blockIO: { leafWeight: 500 }' 'blockIO.leafWeight'
+limit "rate" 'blockIO: { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 5 }] }' 'cgroup controller io is missing'
+limit "hugepageLimits pageSize" 'hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }]' '^ran$|cgroup controller hugetlb is missing'
+limit "rdma hcaHandles hcaObjects" 'rdma: { mlx5_0: { hcaHandles: 3, hcaObjects: 4 } }' 'cgroup controller rdma is missing'
+limit "network classID" 'network: { classID: 5 }' 'network.classID'
+limit "priorities" 'network: { priorities: [{ name: "x", priority: 1 }] }' 'network.priorities'
+limit "unified" 'unified: { "a/b": "x" }' 'unified: a/b is no cgroup file'
+field "devices.c devices allow type major minor access" '.linux.resources.devices = [{ allow: false }, { allow: true, type: "c", major: 1, minor: 1, access: "mr" },
+	{ allow: true, type: "c", major: 1, minor: 11, access: "w" }]' 'mknod /z c 1 11; { : > /z; } 2>&1 && echo w; { : < /z; } 2>&1' '^w.*z: Operation not permitted'
+
+missing=$(for key in "${!todo[@]}"; do [ "${todo[$key]}" = shown ] || echo "$key"; done | sort)
+is "every field of the parser is shown or refused" "$missing" ""
+
+# words -----------------------------------------------------------------------
+
+oci features > "$WORK/features"
+
+# each WORDS-FILTER NAME: runs shown_NAME for each word
+each()
+{
+	local word
+	while read -r word; do
+		"shown_$2" "$word"
+	done < <(jq -r "$1" "$WORK/features")
+}
+
+# of a tmpfs or of a bind mount of one, what mountinfo says; for the words without a trace: that they are taken
+shown_option()
+{
+	local wanted='.' how=tmpfs out
+	case $1 in
+	ro | nosuid | nodev | noexec | nosymfollow | nodiratime | noatime) wanted="[ ,]$1[ ,]" ;;
+	sync | dirsync | lazytime) wanted=" rw.*,$1|[ ,]$1" ;;
+	rro | rnosuid | rnodev | rnoexec | rnosymfollow | rnodiratime | rnoatime) wanted="[ ,]${1#r}[ ,]" how=bind ;;
+	rrw | rsuid | rdev | rexec | rsymfollow | rdiratime | ratime | rrelatime | rnorelatime | rstrictatime | rnostrictatime)
+		how=bind
+		;;
+	bind | rbind) how=bind wanted=' /vol ' ;;
+	shared | rshared) wanted='shared:' ;;
+	unbindable | runbindable) wanted=unbindable ;;
+	slave | rslave | private | rprivate) wanted='relatime - ' ;;
+	rw | suid | dev | exec | symfollow | diratime | relatime | atime | defaults | async | loud | silent | nolazytime | \
+		strictatime | norelatime | nostrictatime | mand | nomand | iversion | noiversion) ;;
+	remount)
+		like "mount option $1" "$(run '.mounts += [{ destination: "/vol", type: "tmpfs" },
+			{ destination: "/vol", type: "tmpfs", options: ["remount", "ro"] }]' 'grep " /vol " /proc/self/mountinfo')" ' ro'
+		return
+		;;
+	idmap | ridmap)
+		like "mount option $1" "$(run ".mounts += [{ destination: \"/vol\", type: \"bind\", source: \"volume\", options: [\"rbind\", \"$1\"],
+			uidMappings: [{ containerID: 5, hostID: 15, size: 1 }], gidMappings: [{ containerID: 6, hostID: 16, size: 1 }] }]" \
+			'stat -c "%u %g" /vol/file')" '^15 16$|: idmap: '
+		return
+		;;
+	tmpcopyup)
+		is "mount option $1" "$(run '.mounts += [{ destination: "/etc", type: "tmpfs", options: ["tmpcopyup"] }]' 'cat /etc/passwd | wc -l')" 2
+		return
+		;;
+	*)
+		tap_fail "mount option $1 has no case"
+		return
+		;;
+	esac
+	if [ $how = bind ]; then
+		out=$(run ".mounts += [{ destination: \"/vol\", source: \"volume\", options: [\"rbind\", \"$1\"] }]" 'grep " /vol " /proc/self/mountinfo')
+	else
+		out=$(run ".mounts += [{ destination: \"/vol\", type: \"tmpfs\", options: [\"$1\"] }]" 'grep " /vol " /proc/self/mountinfo')
+	fi
+	like "mount option $1" "$out" "$wanted"
+}
+each '.mountOptions[]' option
+
+shown_namespace()
+{
+	local file=$1 own=''
+	case $1 in
+	network) file=net ;;
+	mount) file=mnt ;;
+	user) own=" | $user" ;;
+	esac
+	run ".linux.namespaces |= (map(select(.type != \"$1\")) + [{ type: \"$1\" }])${own/.linux.namespaces += \[\{ type: \"user\" \}\] |/}" \
+		"readlink /proc/self/ns/$file" > "$WORK/ns"
+	like "a namespace of type $1 is its own" "$(cat "$WORK/ns")$(readlink "/proc/self/ns/$file")" "^$file:\[([0-9]+)\]$file:\[([0-9]+)\]$"
+	[ "$(cat "$WORK/ns")" != "$(readlink "/proc/self/ns/$file")" ] || tap_fail "$1 is the host's"
+}
+each '.linux.namespaces[]' namespace
+
+number=0
+shown_capability()
+{
+	local wanted
+	wanted=$(printf '^CapBnd:\t%016x$' $((1 << number)))
+	if [ $number -gt "$(cat /proc/sys/kernel/cap_last_cap)" ]; then
+		skip "$1" "this kernel has it not"
+	elif ! python3 -c "import sys; sys.exit(not int([l for l in open('/proc/self/status') if l.startswith('CapBnd')][0].split()[1], 16) >> $number & 1)"; then
+		like "$1 cannot be given without having it" "$(run ".process.capabilities = { bounding: [\"$1\"], permitted: [\"$1\"] }" \
+			'grep CapPrm /proc/self/status')" '.'
+	else
+		like "$1" "$(run ".process.capabilities = { bounding: [\"$1\"] }" 'grep CapBnd /proc/self/status')" "$wanted"
+	fi
+	number=$((number + 1))
+}
+each '.linux.capabilities[]' capability
+
+shown_hook()
+{
+	local out
+	out=$(run ".hooks.$1 = [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo bad >&2; exit 3\"] }]" 'echo ran')
+	case $1 in
+	poststop) like "hook $1" "$out" '^ran.*poststop: hook /bin/sh: exit status 3: bad' ;;
+	*) like "hook $1" "$out" 'hook /bin/sh: exit status 3: bad' ;;
+	esac
+}
+each '.hooks[]' hook
+
+shown_action()
+{
+	local wanted listener=''
+	case $1 in
+	*_KILL | *_KILL_PROCESS | *_KILL_THREAD | *_TRAP) wanted='^1(59|31)$' ;;
+	*_ERRNO) wanted='^1$' ;;
+	*_TRACE) wanted='^1$' ;;
+	*_ALLOW | *_LOG) wanted='^0$' ;;
+	*_NOTIFY) wanted='connect to linux.seccomp.listenerPath' listener='listenerPath: "/none",' ;;
+	*) tap_fail "action $1 has no case" ;;
+	esac
+	like "seccomp action $1" "$(run ".linux.seccomp = { $listener defaultAction: \"SCMP_ACT_ALLOW\",
+		syscalls: [{ names: [\"mkdir\", \"mkdirat\"], action: \"$1\" }] }" \
+		'sh -c "exec busybox mkdir /dev/shm/d" 2> /dev/null; echo $?')" "$wanted"
+}
+each '.linux.seccomp.actions[]' action
+
+# which of the signals 9, 10 and 11 are refused
+shown_operator()
+{
+	local wanted extra=''
+	case $1 in
+	*_NE) wanted='9 11' ;;
+	*_LT) wanted='9' ;;
+	*_LE) wanted='9 10' ;;
+	*_GE) wanted='10 11' ;;
+	*_GT) wanted='11' ;;
+	*_MASKED_EQ) wanted='10' extra=', valueTwo: 2, value: 3' ;;
+	*_EQ) wanted='10' ;;
+	*) tap_fail "operator $1 has no case" ;;
+	esac
+	is "seccomp operator $1" "$(run ".linux.seccomp = { defaultAction: \"SCMP_ACT_ALLOW\", syscalls: [{ names: [\"kill\"],
+		action: \"SCMP_ACT_ERRNO\", errnoRet: 122, args: [{ index: 1, op: \"$1\", value: 10$extra },
+		{ index: 0, op: \"SCMP_CMP_GT\", value: 99 }] }] }" \
+		'for s in 9 10 11; do kill -$s 999 2>&1 | grep -q quota && echo $s; done' | tr '\n' ' ')" "$wanted "
+}
+each '.linux.seccomp.operators[]' operator
+
+shown_arch()
+{
+	is "seccomp architecture $1" "$(run ".linux.seccomp.architectures = [\"$1\"]" 'grep Seccomp: /proc/self/status')" $'Seccomp:\t2'
+}
+each '.linux.seccomp.archs[]' arch
+
+shown_flag()
+{
+	like "seccomp flag $1" "$(run ".linux.seccomp.flags = [\"$1\"]" 'grep Seccomp: /proc/self/status')" $'^Seccomp:\t2'
+}
+each '.linux.seccomp.knownFlags[]' flag
+
+shown_mode()
+{
+	local nodes=', nodes: "0"' wanted
+	case $1 in
+	MPOL_DEFAULT) nodes='' wanted=default ;;
+	MPOL_LOCAL) nodes='' wanted=local ;;
+	MPOL_PREFERRED) wanted=prefer:0 ;;
+	MPOL_BIND) wanted=bind:0 ;;
+	MPOL_INTERLEAVE) wanted=interleave:0 ;;
+	MPOL_PREFERRED_MANY) wanted='prefer \(many\):0' ;;
+	MPOL_WEIGHTED_INTERLEAVE) wanted='weighted interleave:0|linux.memoryPolicy: Invalid' ;;
+	*) tap_fail "memory policy $1 has no case" ;;
+	esac
+	[ -e /proc/self/numa_maps ] || wanted='linux.memoryPolicy: Function not implemented'
+	like "memory policy $1" "$(run ".linux.memoryPolicy = { mode: \"$1\"$nodes }" 'grep heap /proc/self/numa_maps')" "$wanted"
+}
+each '.linux.memoryPolicy.modes[]' mode
+
+shown_policy_flag()
+{
+	local mode=MPOL_INTERLEAVE wanted
+	case $1 in
+	MPOL_F_STATIC_NODES) wanted='interleave=static:0' ;;
+	MPOL_F_RELATIVE_NODES) wanted='interleave=relative:0' ;;
+	MPOL_F_NUMA_BALANCING) mode=MPOL_BIND wanted='bind(=balancing)?:0|linux.memoryPolicy: Invalid' ;;
+	*) tap_fail "memory policy flag $1 has no case" ;;
+	esac
+	[ -e /proc/self/numa_maps ] || wanted='linux.memoryPolicy: Function not implemented'
+	like "memory policy flag $1" "$(run ".linux.memoryPolicy = { mode: \"$mode\", nodes: \"0\", flags: [\"$1\"] }" 'grep heap /proc/self/numa_maps')" "$wanted"
+}
+each '.linux.memoryPolicy.flags[]' policy_flag
+
+# nothing is left -------------------------------------------------------------
+
+is "no container and no cgroup is left" "$(oci list -q; find /sys/fs/cgroup/test -mindepth 1 -type d)" ""
+rmdir /sys/fs/cgroup/test 2> /dev/null
+done_testing
