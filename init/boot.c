@@ -5,7 +5,6 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -39,17 +38,8 @@ enum init_mode boot_probe(void)
 /* Every service inherits the limits; a node needs many descriptors. */
 static int boot_limits(void *ctx, struct err *e)
 {
-	struct rlimit files = { 1048576, 1048576 }, have;
-
 	(void)ctx;
-	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
-		return 0;
-	/* a container may be given less */
-	getrlimit(RLIMIT_NOFILE, &have);
-	have.rlim_cur = have.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &have) < 0)
-		return err_set(e, errno, "raise the limit of open files");
-	return 0;
+	return fd_raise_limit(1048576, e);
 }
 
 static int boot_run_folder(void *ctx, struct err *e)
@@ -73,6 +63,18 @@ static int boot_line(void *ctx, struct err *e)
 	return 0;
 }
 
+static int boot_conf_again(void *ctx, struct err *e)
+{
+	struct init *in = ctx;
+	uint64_t faults = FAULTS_A_MINUTE;
+
+	if (conf_load(CONF_PATH, &in->conf, e) < 0 ||
+	    conf_u64(&in->conf, "init.faults", KEEP_FAULTS_MAX, &faults, e) < 0)
+		return -e->code;
+	keep_limit(&in->keep, faults);
+	return 0;
+}
+
 /* A damaged file or line does not stop the boot: what is whole is used. */
 static int boot_conf(void *ctx, struct err *e)
 {
@@ -88,9 +90,7 @@ static int boot_conf(void *ctx, struct err *e)
 	}
 	if (path_replace(AT_FDCWD, CONF_PATH, json, strlen(json), 0644, PATH_FAST, e) < 0)
 		return -e->code;
-	if (conf_load(CONF_PATH, &in->conf, e) < 0)
-		return -e->code;
-	return r;
+	return boot_conf_again(in, e) < 0 ? -e->code : r;
 }
 
 /* PID 1 leaves the root: a cgroup with processes can have no controllers for its children. */
@@ -124,93 +124,87 @@ static int boot_controllers(void *ctx, struct err *e)
 	return cgroup_enable(berth, CGROUP_USUAL, e);
 }
 
-#define NOTES_PATH "/run/berth/boot.notes"
+static int boot_controllers_again(void *ctx, struct err *e)
+{
+	int r = boot_controllers(ctx, e);
 
-void boot_notes_save(const struct init *in)
+	kept_end_jobs(ctx);
+	return r;
+}
+
+#define CHART_PATH "/run/berth/boot.notes"
+
+void boot_chart_save(const struct init *in)
 {
 	struct err e = { 0 };
 
-	if (path_replace(AT_FDCWD, NOTES_PATH, in->notes, in->nnotes * sizeof(in->notes[0]), 0600,
-			 PATH_FAST, &e) < 0)
+	if (chart_save(&in->kept.chart, CHART_PATH, &e) < 0)
 		log_warn("boot: keep the chart: %s", err_text(&e));
 }
 
-/* Both ends are the same program of one image; anything else has another size. */
-static int boot_notes_take(void *ctx, struct err *e)
+static int boot_chart_take(void *ctx, struct err *e)
 {
-	struct init *in = ctx;
-	auto_fd int fd = open(NOTES_PATH, O_RDONLY | O_CLOEXEC);
-	struct boot_note note;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_set(e, errno, "open %s", NOTES_PATH);
-	while (in->nnotes < BOOT_NOTES_MAX && read(fd, &note, sizeof(note)) == sizeof(note))
-		in->notes[in->nnotes++] = note;
-	unlink(NOTES_PATH);
-	return 0;
+	return chart_take(&((struct init *)ctx)->kept.chart, CHART_PATH, e);
 }
 
 #define BOTH (INIT_INITRAMFS | INIT_MACHINE)
 #define ALL (INIT_INITRAMFS | INIT_NODE)
 
 static const struct boot_step boot_steps[] = {
-	{ { "chart", boot_notes_take, NULL }, INIT_MACHINE, false },
-	{ { "mounts", machine_mounts, NULL }, BOTH, true },
-	{ { "kernel log", machine_kmsg, NULL }, BOTH, false },
-	{ { "limits", boot_limits, NULL }, INIT_NODE, false },
-	{ { "run folder", boot_run_folder, NULL }, ALL, true },
-	{ { "boot line", boot_line, NULL }, ALL, false },
-	{ { "configuration", boot_conf, NULL }, ALL, false },
-	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true },
-	{ { "controllers", boot_controllers, NULL }, INIT_NODE, false },
-	{ { "modules", machine_modules, NULL }, BOTH, false },
-	{ { "root partition", machine_find_root, NULL }, INIT_INITRAMFS, true },
-	{ { "root verity", machine_verify_root, NULL }, INIT_INITRAMFS, true },
-	{ { "root file system", machine_mount_root, NULL }, INIT_INITRAMFS, true },
-	{ { "switch root", machine_switch_root, NULL }, INIT_INITRAMFS, true },
-	{ { "state partition", machine_find_state, NULL }, INIT_MACHINE, true },
-	{ { "state check", machine_check_state, NULL }, INIT_MACHINE, true },
-	{ { "state mount", machine_mount_state, NULL }, INIT_MACHINE, true },
-	{ { "extensions", machine_extensions, NULL }, INIT_MACHINE, false },
-	{ { "etc", machine_etc, NULL }, INIT_MACHINE, true },
-	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false },
-	{ { "sysctls", machine_sysctls, NULL }, INIT_MACHINE, false },
-	{ { "shared mounts", machine_share, NULL }, INIT_MACHINE, true },
-	{ { "services", services_load, NULL }, INIT_NODE, false },
-	{ { "control socket", ctlsock_start, NULL }, INIT_NODE, false },
-	{ { "supervision", services_start, NULL }, INIT_NODE, true },
+	{ { "chart", boot_chart_take, NULL }, INIT_MACHINE, false, NULL },
+	{ { "mounts", machine_mounts, NULL }, BOTH, true, NULL },
+	{ { "kernel log", machine_kmsg, NULL }, BOTH, false, machine_kmsg },
+	{ { "limits", boot_limits, NULL }, INIT_NODE, false, NULL },
+	{ { "run folder", boot_run_folder, NULL }, ALL, true, NULL },
+	{ { "boot line", boot_line, NULL }, ALL, false, NULL },
+	{ { "configuration", boot_conf, NULL }, ALL, false, boot_conf_again },
+	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true, boot_cgroups },
+	{ { "controllers", boot_controllers, NULL }, INIT_NODE, false, boot_controllers_again },
+	{ { "modules", machine_modules, NULL }, BOTH, false, NULL },
+	{ { "root partition", machine_find_root, NULL }, INIT_INITRAMFS, true, NULL },
+	{ { "root verity", machine_verify_root, NULL }, INIT_INITRAMFS, true, NULL },
+	{ { "root file system", machine_mount_root, NULL }, INIT_INITRAMFS, true, NULL },
+	{ { "switch root", machine_switch_root, NULL }, INIT_INITRAMFS, true, NULL },
+	{ { "state partition", machine_find_state, NULL }, INIT_MACHINE, true, NULL },
+	{ { "state check", machine_check_state, NULL }, INIT_MACHINE, true, NULL },
+	{ { "state mount", machine_mount_state, NULL }, INIT_MACHINE, true, NULL },
+	{ { "extensions", machine_extensions, NULL }, INIT_MACHINE, false, NULL },
+	{ { "etc", machine_etc, NULL }, INIT_MACHINE, true, NULL },
+	{ { "identity", machine_identity, NULL }, INIT_MACHINE, false, NULL },
+	{ { "sysctls", machine_sysctls, NULL }, INIT_MACHINE, false, NULL },
+	{ { "shared mounts", machine_share, NULL }, INIT_MACHINE, true, NULL },
+	{ { "services", services_load, NULL }, INIT_NODE, false, services_load },
+	{ { "control socket", ctlsock_start, NULL }, INIT_NODE, false, ctlsock_start },
+	{ { "supervision", services_start, NULL }, INIT_NODE, true, services_start },
 };
-
-void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error)
-{
-	struct boot_note *note = &in->notes[in->nnotes];
-
-	if (in->nnotes == BOOT_NOTES_MAX)
-		return;
-	snprintf(note->name, sizeof(note->name), "%s", name);
-	note->at_us = begin_us - in->begin_us;
-	note->us = us;
-	note->error = error;
-	in->nnotes++;
-}
 
 bool boot_run(struct init *in)
 {
-	for (size_t i = 0; i < sizeof(boot_steps) / sizeof(boot_steps[0]); i++) {
+	size_t i = 0;
+
+	for (; i < sizeof(boot_steps) / sizeof(boot_steps[0]); i++) {
 		const struct boot_step *row = &boot_steps[i];
 		struct err e = { 0 };
 		uint64_t begin = step_now_us();
+		bool done = i < in->kept.step;
 		int r;
 
-		if (!(row->modes & in->mode))
+		if (!(row->modes & in->mode) || (done && !row->again))
 			continue;
-		r = step_run(&row->step, 1, in, &e);
-		boot_note(in, row->step.name, begin, step_now_us() - begin, r < 0 ? -r : 0);
+		if (done) {
+			r = row->again(in, &e);
+		} else {
+			in->kept.step = i;
+			kept_save(in);
+			r = step_run(&row->step, 1, in, &e);
+			chart_note(&in->kept.chart, row->step.name, begin, r < 0 ? -r : 0);
+		}
 		if (r == 0)
 			continue;
 		log_error("boot: %s", err_text(&e));
 		if (row->needed)
 			return false;
 	}
+	in->kept.step = i;
 	return true;
 }

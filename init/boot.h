@@ -27,25 +27,15 @@ struct boot_step {
 	struct step step;
 	unsigned int modes;
 	bool needed;
-};
-
-#define BOOT_NOTES_MAX 64
-
-struct boot_note {
-	char name[32];
-	uint64_t at_us; /* when it began: since the kernel's start, in container mode since ours */
-	uint64_t us;
-	int error; /* errno, 0: done */
+	/* after a fault, when it was done by the life before: brings back what was in memory */
+	int (*again)(void *ctx, struct err *e);
 };
 
 /* Runs the rows of in's mode; false when a needed one failed. */
 bool boot_run(struct init *in);
 
-/* Keeps one line for the boot chart; more than fit are dropped. */
-void boot_note(struct init *in, const char *name, uint64_t begin_us, uint64_t us, int error);
-
 /* Hands the chart so far to the PID 1 of the root; the row "chart" there takes it. */
-void boot_notes_save(const struct init *in);
+void boot_chart_save(const struct init *in);
 
 /* Tells the mode from the pid namespace and the root's file system. */
 enum init_mode boot_probe(void);

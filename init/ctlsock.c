@@ -13,7 +13,7 @@ static const char *ctl_phase(const struct init *in)
 {
 	const char *phase = "running";
 
-	if (in->shutdown.begun || in->rescue)
+	if (in->kept.shutdown.begun || in->rescue)
 		return in->rescue ? "rescue" : "stopping";
 	for (size_t i = 0; i < in->services.count; i++) {
 		const struct service_state *st = &in->services.row[i].state;
@@ -47,10 +47,12 @@ static void ctl_status(const struct init *in, struct serve_answer *a)
 
 static void ctl_boot(const struct init *in, struct serve_answer *a)
 {
+	const struct chart *c = &in->kept.chart;
+
 	serve_add(a, "{\"steps\":[");
-	for (const struct boot_note *n = in->notes; n < in->notes + in->nnotes; n++)
+	for (const struct chart_note *n = c->note; n < c->note + c->count; n++)
 		serve_add(a, "%s{\"name\":\"%s\",\"at_us\":%llu,\"us\":%llu,\"error\":%d}",
-			  n > in->notes ? "," : "", n->name, (unsigned long long)n->at_us,
+			  n > c->note ? "," : "", n->name, (unsigned long long)n->at_us,
 			  (unsigned long long)n->us, n->error);
 	serve_add(a, "]}");
 }
@@ -61,12 +63,13 @@ static int ctl_set(struct init *in, const char *name, bool want, bool again, str
 
 	if (!s)
 		return err_set(e, ENOENT, "no service %s", name);
-	if (in->shutdown.begun)
+	if (in->kept.shutdown.begun)
 		return err_set(e, ESHUTDOWN, "service %s: the node goes down", name);
 	if (s == in->services.row && !want)
 		return err_set(e, EPERM, "service %s: every other one writes to it", name);
 	log_info("service %s: asked to %s", name, again ? "restart" : want ? "start" : "stop");
 	service_set(s, want, again);
+	kept_save(in);
 	return 0;
 }
 
@@ -74,19 +77,10 @@ static int ctl_call(void *ctx, uint32_t type, const char *body, struct serve_ans
 		    struct err *e)
 {
 	struct init *in = ctx;
-	static const char begin[] = "{\"service\":\"";
 	char name[SERVICE_NAME_MAX + 1] = "";
 
-	if (str_starts(body, begin)) {
-		const char *text = body + strlen(begin);
-		size_t len = strcspn(text, "\"");
-
-		if (len > SERVICE_NAME_MAX || !str_eq(text + len, "\"}"))
-			return err_set(e, EINVAL, "no name of a service");
-		memcpy(name, text, len);
-	} else if (!str_eq(body, "{}")) {
-		return err_set(e, EINVAL, "neither {} nor {'service':NAME}");
-	}
+	if (serve_text(body, "service", name, sizeof(name), e) < 0)
+		return -e->code;
 	switch ((enum proto_init)type) {
 	case INIT_STATUS:
 		ctl_status(in, a);
@@ -103,7 +97,7 @@ static int ctl_call(void *ctx, uint32_t type, const char *body, struct serve_ans
 		shutdown_begin(in, type == INIT_REBOOT, "asked on the control socket");
 		return 0;
 	case INIT_LOG:
-		a->fd = in->services.rings;
+		a->fd = in->kept.rings;
 		return 0;
 	}
 	return err_set(e, ENOSYS, "unknown request %u", type);
@@ -113,5 +107,5 @@ int ctlsock_start(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
 
-	return serve_start(&in->ctl, &in->ev, INIT_SOCKET_PATH, ctl_call, in, e);
+	return serve_start(&in->ctl, &in->ev, INIT_SOCKET_PATH, &in->kept.ctl, ctl_call, in, e);
 }

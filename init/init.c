@@ -5,11 +5,8 @@
  */
 #include "init/init.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -23,18 +20,6 @@
 
 #define REAP_BATCH 1000 /* children a round: a fork flood must not starve the loop */
 
-/* A kernel without a console starts us with 0 to 2 closed; a file must never land there. */
-static void init_descriptors(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	fd_close(&fd);
-	fd_close_from(STDERR_FILENO + 1);
-}
-
 static void init_reap(void *arg)
 {
 	struct init *in = arg;
@@ -43,11 +28,14 @@ static void init_reap(void *arg)
 		siginfo_t info = { 0 };
 		int status;
 
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		/* looks first: who was told of may not be forgotten before that is noted */
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
 			return;
 		status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
-		if (!children_reaped(&in->jobs, info.si_pid, status))
-			services_reaped(in, info.si_pid, status);
+		if (children_reaped(&in->jobs, info.si_pid, status) ||
+		    services_reaped(in, info.si_pid, status))
+			kept_save(in);
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
 	}
 	ev_timer_set(&in->reap, 0);
 }
@@ -102,23 +90,25 @@ int main(int argc, char **argv)
 	in.jobs.dir = -1;
 	in.log_before = STDERR_FILENO;
 	in.words = argv + (argc > 0);
-	init_descriptors();
+	fd_fill_standard();
 	umask(022);
 	prctl(PR_SET_NAME, "berth-init");
 	in.mode = boot_probe();
-	if (in.mode == INIT_CONTAINER)
-		in.begin_us = step_now_us();
-	else
+	kept_begin(&in, argv);
+	if (in.mode != INIT_CONTAINER)
 		reboot(RB_DISABLE_CAD); /* from here Ctrl-Alt-Del is SIGINT to us */
 	if (init_loop(&in, &e) < 0)
 		log_error("%s", err_text(&e));
+	ev_timer_set(&in.reap, 0); /* the life before may have read of children */
 	in.rescue = !boot_run(&in);
+	kept_resume(&in);
 	if (in.rescue && in.mode != INIT_CONTAINER)
 		machine_rescue(&in);
 	else if (in.rescue)
 		shutdown_begin(&in, SHUTDOWN_POWEROFF, "the boot failed");
 	for (;;) {
-		if (ev_run(&in.ev, &e) < 0)
+		if (ev_round(&in.ev, -1, &e) < 0)
 			log_error("%s", err_text(&e));
+		kept_save(&in);
 	}
 }

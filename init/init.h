@@ -9,13 +9,11 @@
 #include <sys/types.h>
 
 #include "cgroups/child.h"
-#include "init/boot.h"
-#include "init/machine.h"
-#include "init/service.h"
-#include "init/shutdown.h"
+#include "init/kept.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/ev.h"
+#include "lib/keep.h"
 #include "lib/serve.h"
 
 #define INIT_CGROUP "/sys/fs/cgroup"
@@ -28,18 +26,16 @@ struct init {
 	bool rescue; /* a needed boot step failed: no services run */
 	struct ev ev;
 	struct ev_source signals, reap;
+	struct ev_source rescue_end, shutdown_next, shutdown_limit;
 	char **words; /* of our command line */
 	char *boot_line; /* NULL before the step of that name */
-	uint64_t begin_us; /* what the boot chart counts from */
 	struct conf conf; /* merged */
 	int cgroup; /* folder of the node's cgroup root; -1 before the step "cgroups" */
-	struct boot_note notes[BOOT_NOTES_MAX];
-	size_t nnotes;
 	struct children jobs;
 	struct services services;
-	uint64_t services_us; /* when they began to start */
 	int log_before; /* where our lines went before the log role */
 	struct serve ctl;
-	struct shutdown shutdown;
-	struct machine machine;
+	struct keep keep;
+	struct kept kept;
+	struct keep_fault fault; /* that of the life before */
 };

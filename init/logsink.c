@@ -2,7 +2,6 @@
 #include "init/logsink.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "init/init.h"
@@ -42,8 +41,10 @@ int logsink_main(int argc, char **argv)
 
 void logsink_start(struct init *in)
 {
-	int end = in->services.row[0].pipe[1];
+	int end = in->services.row[0].state.pipe[1];
 
+	if (!in->services.row[0].state.want)
+		return; /* the way down is past it */
 	/* ours alone: PID 1 drops a line rather than wait for the log role */
 	if (fd_set_nonblock(end, true, &(struct err){ 0 }) == 0)
 		in->log_before = log_to(end);
@@ -58,20 +59,8 @@ void logsink_prepare(const struct init *in, struct spawn *sp)
 {
 	sp->path = "/proc/self/exe";
 	sp->fds[1] = sp->fds[2] = in->log_before;
-	sp->fds[LOGSINK_RINGS] = in->services.rings;
+	sp->fds[LOGSINK_RINGS] = in->kept.rings;
 	sp->nfds = LOGSINK_PIPES + in->services.count;
 	for (size_t i = 0; i < in->services.count; i++)
-		sp->fds[LOGSINK_PIPES + i] = in->services.row[i].pipe[0];
-}
-
-void logsink_end_line(const struct service *s)
-{
-	char path[40];
-	auto_fd int fd = -1;
-
-	/* another open file of the same pipe: the service's end must stay blocking */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->pipe[1]);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, "\n", 1);
+		sp->fds[LOGSINK_PIPES + i] = in->services.row[i].state.pipe[0];
 }

@@ -9,7 +9,6 @@
 #include "lib/spawn.h"
 
 struct init;
-struct service;
 
 int logsink_main(int argc, char **argv);
 
@@ -18,5 +17,3 @@ void logsink_start(struct init *in);
 void logsink_end(struct init *in);
 /* Makes sp this program as the log role, with its descriptors. */
 void logsink_prepare(const struct init *in, struct spawn *sp);
-/* A process that died in the middle of a line: the next one begins a new line. */
-void logsink_end_line(const struct service *s);

@@ -23,11 +23,7 @@
 /* What moved here from the initramfs stays. A kernel without one of them is odd, not broken. */
 int machine_mounts(void *ctx, struct err *e)
 {
-	static const struct {
-		const char *path, *type;
-		unsigned long flags;
-		const char *data;
-	} mounts[] = {
+	static const struct mnt_row mounts[] = {
 		{ "/proc", "proc", SAFE, NULL },
 		{ "/sys", "sysfs", SAFE, NULL },
 		{ "/dev", "devtmpfs", MS_NOSUID, "mode=0755" },
@@ -49,16 +45,8 @@ int machine_mounts(void *ctx, struct err *e)
 	/* the initramfs does with the first four */
 	size_t count = in->mode == INIT_INITRAMFS ? 4 : sizeof(mounts) / sizeof(mounts[0]);
 
-	for (size_t i = 0; i < count; i++) {
-		const char *path = mounts[i].path;
-
-		mkdir(path, 0755);
-		if (!mnt_is_mount(path) &&
-		    mount(mounts[i].type, path, mounts[i].type, mounts[i].flags, mounts[i].data) <
-			    0 &&
-		    errno != ENODEV)
-			return err_set(e, errno, "mount %s on %s", mounts[i].type, path);
-	}
+	if (mnt_rows(mounts, count, e) < 0)
+		return -e->code;
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
 			return err_set(e, errno, "link %s", links[i][1]);
@@ -153,6 +141,6 @@ void machine_rescue(struct init *in)
 		return;
 	}
 	log_error("boot: failed; rebooting in %d s", RESCUE_MS / 1000);
-	ev_add_timer(&in->ev, &in->machine.reboot, machine_on_rescue_end, in);
-	ev_timer_set(&in->machine.reboot, RESCUE_MS);
+	ev_add_timer(&in->ev, &in->rescue_end, machine_on_rescue_end, in);
+	ev_timer_set(&in->rescue_end, RESCUE_MS);
 }

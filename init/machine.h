@@ -6,7 +6,6 @@
 #pragma once
 
 #include "lib/err.h"
-#include "lib/ev.h"
 #include "lib/uevent.h"
 
 struct init;
@@ -17,7 +16,6 @@ struct init;
 struct machine {
 	char root_dev[UEVENT_DEV_MAX]; /* found by the row "root partition" */
 	char state_dev[UEVENT_DEV_MAX]; /* "": /var is a tmpfs */
-	struct ev_source reboot; /* the end of rescue */
 };
 
 int machine_mounts(void *ctx, struct err *e);

@@ -24,7 +24,7 @@ int machine_find_root(void *ctx, struct err *e)
 	struct init *in = ctx;
 
 	return uevent_partition(&in->ev, conf_text(&in->conf, "boot.root", "berth-root"),
-				ROOT_LIMIT_MS, in->machine.root_dev, e);
+				ROOT_LIMIT_MS, in->kept.machine.root_dev, e);
 }
 
 static int root_mount(const char *dev, const char *path, struct err *e)
@@ -46,9 +46,9 @@ int machine_verify_root(void *ctx, struct err *e)
 	kmod_load_list("verity.list", &(struct err){ 0 }); /* none: it is built in */
 	if (uevent_partition(&in->ev, conf_text(&in->conf, "boot.hash", "berth-hash"),
 			     ROOT_LIMIT_MS, tree, e) < 0 ||
-	    verity_open("root", in->machine.root_dev, tree, root_hash, verified, e) < 0)
+	    verity_open("root", in->kept.machine.root_dev, tree, root_hash, verified, e) < 0)
 		return -e->code;
-	snprintf(in->machine.root_dev, sizeof(in->machine.root_dev), "%s", verified);
+	snprintf(in->kept.machine.root_dev, sizeof(in->kept.machine.root_dev), "%s", verified);
 	return 0;
 }
 
@@ -56,7 +56,7 @@ int machine_mount_root(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
 
-	return root_mount(in->machine.root_dev, NEW_ROOT, e);
+	return root_mount(in->kept.machine.root_dev, NEW_ROOT, e);
 }
 
 static int root_extend(struct init *in, const char *label, struct err *e)
@@ -101,8 +101,8 @@ int machine_switch_root(void *ctx, struct err *e)
 
 	if (mnt_switch_root(NEW_ROOT, moved, e) < 0)
 		return -e->code;
-	boot_note(in, "switch root", begin, step_now_us() - begin, 0);
-	boot_notes_save(in);
+	chart_note(&in->kept.chart, "switch root", begin, 0);
+	boot_chart_save(in);
 	/* words[-1] is our argv[0]; the kernel's words go on to the root's PID 1 */
 	in->words[-1] = path;
 	execve(path, in->words - 1, (char *const *)(uintptr_t)envp);

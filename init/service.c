@@ -17,18 +17,9 @@
 #include "lib/spawn.h"
 #include "lib/str.h"
 
-#define BACKOFF_MS 100
-#define BACKOFF_MAX_MS 10000
 #define STABLE_MS 10000 /* ready for so long: the next end is a first one */
 #define EMPTY_MS 2000 /* for the rest of a killed cgroup to go */
 #define NOTIFY_BATCH 64 /* datagrams a round */
-
-uint64_t service_backoff_ms(uint32_t fails)
-{
-	uint64_t ms = fails > 8 ? BACKOFF_MAX_MS : (uint64_t)BACKOFF_MS << fails >> 1;
-
-	return fails == 0 ? 0 : ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
-}
 
 const char *service_phase_name(enum service_phase phase)
 {
@@ -51,12 +42,12 @@ static void service_enter(struct service *s, enum service_phase phase, uint64_t 
 
 static void service_became_ready(struct service *s)
 {
-	char name[sizeof(s->in->notes[0].name)];
+	char name[sizeof(s->in->kept.chart.note[0].name)];
 
 	log_info("service %s: ready", s->spec.name);
 	if (!s->state.was_ready) {
 		snprintf(name, sizeof(name), "service %s", s->spec.name);
-		boot_note(s->in, name, s->in->services_us, step_now_us() - s->in->services_us, 0);
+		chart_note(&s->in->kept.chart, name, s->in->kept.services_us, 0);
 	}
 	s->state.was_ready = true;
 	service_enter(s, SERVICE_READY, s->spec.watchdog_ms);
@@ -81,7 +72,7 @@ static void service_run(struct service *s)
 	sp.path = s->spec.argv[0];
 	sp.argv = s->spec.argv;
 	sp.envp = s->spec.env;
-	sp.fds[1] = sp.fds[2] = s->pipe[1];
+	sp.fds[1] = sp.fds[2] = s->state.pipe[1];
 	sp.cgroup = cgroup;
 	sp.uid = s->spec.uid;
 	sp.gid = s->spec.gid;
@@ -99,6 +90,7 @@ static void service_run(struct service *s)
 		return;
 	}
 	s->state.starts++;
+	kept_save(s->in);
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", s->state.pid);
 	snprintf(score, sizeof(score), "%d", s->spec.oom_score_adj);
 	if (s->spec.oom_score_adj && path_write(AT_FDCWD, path, score, &e) < 0)
@@ -229,7 +221,8 @@ static void service_on_end(struct service *s, int status)
 		log_info("service %s: ended with status %d", s->spec.name, status);
 	else
 		log_error("service %s: ended by itself with status %d", s->spec.name, status);
-	logsink_end_line(s);
+	/* died in the middle of a line? the next process begins a new one */
+	fd_write_apart(s->state.pipe[1], "\n");
 	service_kill(s);
 	service_enter(s, SERVICE_ENDED, EMPTY_MS);
 }
@@ -294,19 +287,37 @@ static void services_on_notify(void *arg, uint32_t events)
 	}
 }
 
+/* A row of the life before: its timer, and a process that was born when nobody could note it. */
+static void service_resume(struct service *s)
+{
+	uint64_t now = ev_now_ms(), due = s->state.due_ms;
+	bool populated = false;
+
+	if (due)
+		ev_timer_set(&s->timer, due > now ? due - now : 0);
+	if (s->state.phase == SERVICE_STOPPED || s->state.phase == SERVICE_WAITING)
+		cgroup_populated(s->cgroup, &populated, &(struct err){ 0 });
+	if (populated) {
+		service_kill(s);
+		service_enter(s, SERVICE_ENDED, EMPTY_MS);
+	}
+}
+
 int services_start(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
 	struct services *all = &in->services;
-	int fd;
+	struct kept *k = &in->kept;
 
-	in->services_us = step_now_us();
-	for (size_t i = 0; i < all->count; i++)
-		ev_add_timer(&in->ev, &all->row[i].timer, service_on_timer, &all->row[i]);
+	k->services_us = k->services_us ?: step_now_us();
 	ev_add_work(&in->ev, &all->work, services_look, in);
 	ev_mark(&all->work);
+	for (size_t i = 0; i < all->count; i++) {
+		ev_add_timer(&in->ev, &all->row[i].timer, service_on_timer, &all->row[i]);
+		service_resume(&all->row[i]);
+	}
 	logsink_start(in);
-	if (notify_listen(INIT_NOTIFY_PATH, &fd, e) < 0)
+	if (k->notify < 0 && notify_listen(INIT_NOTIFY_PATH, &k->notify, e) < 0)
 		return -e->code;
-	return ev_add_fd(&in->ev, &all->notify, fd, EPOLLIN, services_on_notify, in, e);
+	return ev_add_fd(&in->ev, &all->notify, k->notify, EPOLLIN, services_on_notify, in, e);
 }

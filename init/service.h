@@ -15,10 +15,10 @@
 #include "lib/ev.h"
 #include "lib/json.h"
 #include "lib/notify.h"
+#include "lib/service_spec.h"
 
 #define SERVICES_PATH "/etc/berth/services.json"
 #define SERVICES_MAX 17 /* the log role and 16 others */
-#define SERVICE_NAME_MAX 31
 
 struct init;
 
@@ -31,18 +31,6 @@ enum service_phase {
 	SERVICE_ENDED, /* the rest of its cgroup is being killed */
 };
 
-struct service_spec {
-	const char *name; /* as all texts, of a tree that stays */
-	const char *type, *restart; /* simple or notify; always or no */
-	const char **argv, **env, **after;
-	uint32_t after_rows; /* bits of rows */
-	const char *tty; /* its terminal instead of a pipe; NULL: none */
-	bool pods; /* pods hang on it: they end before it */
-	uint64_t stop_ms, ready_ms, watchdog_ms;
-	int oom_score_adj;
-	uint32_t uid, gid;
-};
-
 struct service_state {
 	enum service_phase phase;
 	bool want;
@@ -52,6 +40,9 @@ struct service_state {
 	uint32_t starts, fails; /* fails: in a row, for the back-off */
 	uint64_t since_ms; /* of the phase */
 	char text[NOTIFY_STATUS_MAX]; /* the service's own words */
+	char name[SERVICE_NAME_MAX + 1];
+	int pipe[2]; /* its output; both ends stay here, so that neither side sees an end */
+	uint64_t due_ms; /* of the phase's timer; 0: at rest. Only kept, the timer counts */
 };
 
 struct service {
@@ -59,14 +50,12 @@ struct service {
 	struct service_state state;
 	struct init *in;
 	struct ev_source timer; /* of the phase */
-	int pipe[2]; /* its output; both ends stay here, so that neither side sees an end */
 	int cgroup; /* /berth/NAME; its process is born in main below */
 };
 
 struct services {
 	struct service row[SERVICES_MAX];
 	size_t count;
-	int rings; /* of the log role (lib/ring.h) */
 	struct ev_source work, notify;
 	size_t floor; /* when ending: rows from here on are to stop */
 	void (*stopped)(struct init *in); /* when ending: they have; NULL else */
@@ -91,5 +80,4 @@ void service_set(struct service *s, bool want, bool again);
 void services_end(struct init *in, size_t floor, void (*stopped)(struct init *in));
 bool service_may_stop(const struct services *all, size_t row);
 
-uint64_t service_backoff_ms(uint32_t fails);
 const char *service_phase_name(enum service_phase phase);

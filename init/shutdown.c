@@ -21,8 +21,8 @@
 
 static void shutdown_next(struct init *in)
 {
-	in->shutdown.stage++;
-	ev_timer_set(&in->shutdown.next, 0);
+	in->kept.shutdown.stage++;
+	ev_timer_set(&in->shutdown_next, 0);
 }
 
 static void shutdown_on_job(void *arg, int status)
@@ -138,7 +138,7 @@ static void stage_sync(struct init *in)
 /* reboot(2) in a pid namespace ends it, and its parent sees which one it was. */
 static void stage_last(struct init *in)
 {
-	bool again = in->shutdown.kind == SHUTDOWN_REBOOT;
+	bool again = in->kept.shutdown.kind == SHUTDOWN_REBOOT;
 
 	log_info("shutdown: %s", again ? "reboot" : "power off");
 	if (in->mode == INIT_CONTAINER && !again)
@@ -163,9 +163,9 @@ static void shutdown_on_next(void *arg)
 {
 	struct init *in = arg;
 
-	while (!(stages[in->shutdown.stage].modes & in->mode))
-		in->shutdown.stage++;
-	stages[in->shutdown.stage].begin(in);
+	while (!(stages[in->kept.shutdown.stage].modes & in->mode))
+		in->kept.shutdown.stage++;
+	stages[in->kept.shutdown.stage].begin(in);
 }
 
 static void shutdown_on_limit(void *arg)
@@ -174,15 +174,26 @@ static void shutdown_on_limit(void *arg)
 	stage_last(arg);
 }
 
+void shutdown_resume(struct init *in)
+{
+	uint64_t now = ev_now_ms(), due = in->kept.shutdown.limit_due_ms;
+
+	ev_add_timer(&in->ev, &in->shutdown_next, shutdown_on_next, in);
+	ev_timer_set(&in->shutdown_next, 0);
+	ev_add_timer(&in->ev, &in->shutdown_limit, shutdown_on_limit, in);
+	ev_timer_set(&in->shutdown_limit, due > now ? due - now : 0);
+}
+
 void shutdown_begin(struct init *in, enum shutdown_kind kind, const char *why)
 {
-	if (in->shutdown.begun)
+	struct shutdown *s = &in->kept.shutdown;
+
+	if (s->begun)
 		return;
 	log_warn("shutdown: %s: %s", kind == SHUTDOWN_REBOOT ? "reboot" : "power off", why);
-	in->shutdown.begun = true;
-	in->shutdown.kind = kind;
-	ev_add_timer(&in->ev, &in->shutdown.next, shutdown_on_next, in);
-	ev_timer_set(&in->shutdown.next, 0);
-	ev_add_timer(&in->ev, &in->shutdown.limit, shutdown_on_limit, in);
-	ev_timer_set(&in->shutdown.limit, SHUTDOWN_LIMIT_MS);
+	*s = (struct shutdown){ .begun = true,
+				.kind = kind,
+				.limit_due_ms = ev_now_ms() + SHUTDOWN_LIMIT_MS };
+	kept_save(in);
+	shutdown_resume(in);
 }

@@ -7,8 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#include "lib/ev.h"
+#include <stdint.h>
 
 struct init;
 
@@ -21,8 +20,10 @@ struct shutdown {
 	bool begun;
 	enum shutdown_kind kind;
 	size_t stage; /* the one under way */
-	struct ev_source next, limit;
+	uint64_t limit_due_ms;
 };
 
+/* Begins the stage under way, for the first time or again. */
+void shutdown_resume(struct init *in);
 /* A second call changes nothing. */
 void shutdown_begin(struct init *in, enum shutdown_kind kind, const char *why);

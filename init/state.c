@@ -31,7 +31,7 @@ int machine_find_state(void *ctx, struct err *e)
 
 	if (str_eq(label, "none"))
 		return 0;
-	return uevent_partition(&in->ev, label, STATE_FIND_MS, in->machine.state_dev, e);
+	return uevent_partition(&in->ev, label, STATE_FIND_MS, in->kept.machine.state_dev, e);
 }
 
 static int state_program(struct init *in, const char *const *argv, uint64_t limit_ms, struct err *e)
@@ -48,7 +48,7 @@ static int state_program(struct init *in, const char *const *argv, uint64_t limi
 int machine_check_state(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
-	const char *dev = in->machine.state_dev;
+	const char *dev = in->kept.machine.state_dev;
 	const char *const make[] = { "/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L",
 				     "berth-state",	 dev,  NULL };
 	const char *const check[] = { "/usr/sbin/e2fsck", "-p", dev, NULL };
@@ -106,7 +106,7 @@ int machine_mount_state(void *ctx, struct err *e)
 	struct spawn s = SPAWN_INIT;
 
 	s.run = state_mount;
-	s.arg = in->machine.state_dev;
+	s.arg = in->kept.machine.state_dev;
 	if (!mnt_is_mount("/var") && child_run(&in->jobs, "mount /var", &s, STATE_MOUNT_MS, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {

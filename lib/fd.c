@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "lib/mem.h"
@@ -104,6 +107,40 @@ int fd_pidfd(pid_t pid, int *ret_fd, struct err *e)
 	if (fd < 0)
 		return err_set(e, errno, "open pidfd of process %d", pid);
 	*ret_fd = fd;
+	return 0;
+}
+
+void fd_fill_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(&fd);
+}
+
+void fd_write_apart(int fd, const char *text)
+{
+	char path[40];
+	auto_fd int other = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (other >= 0)
+		(void)!write(other, text, strlen(text));
+}
+
+int fd_raise_limit(unsigned int want, struct err *e)
+{
+	struct rlimit files = { want, want }, have;
+
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return 0;
+	getrlimit(RLIMIT_NOFILE, &have);
+	have.rlim_cur = have.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &have) < 0)
+		return err_set(e, errno, "raise the limit of open files");
 	return 0;
 }
 

@@ -42,5 +42,15 @@ int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len, struct err
 /* Opens a pidfd of a process (close-on-exec). */
 int fd_pidfd(pid_t pid, int *ret_fd, struct err *e);
 
+/* A kernel without a console starts PID 1 with 0 to 2 closed: those become /dev/null, or a file
+ * would land there. */
+void fd_fill_standard(void);
+
+/* Writes to a pipe without waiting, by another open file: fd itself stays blocking. */
+void fd_write_apart(int fd, const char *text);
+
+/* The limit of open files, for this process and its children; a container may be given less. */
+int fd_raise_limit(unsigned int want, struct err *e);
+
 /* Closes every descriptor from first up; only between fork and exec. */
 void fd_close_from(int first);

@@ -194,7 +194,7 @@ int mnt_switch_root(const char *path, const char *const *moved, struct err *e)
 	for (; *moved; moved++) {
 		auto_free char *to = mem_printf("%s%s", path, *moved);
 
-		if (mount(*moved, to, NULL, MS_MOVE, NULL) < 0)
+		if (mount(*moved, to, NULL, MS_MOVE, NULL) < 0 && !mnt_is_mount(to))
 			return err_set(e, errno, "move %s to %s", *moved, path);
 	}
 	if (chdir(path) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
@@ -210,4 +210,15 @@ bool mnt_is_mount(const char *path)
 	struct statx st;
 
 	return statx(AT_FDCWD, path, 0, 0, &st) == 0 && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+int mnt_rows(const struct mnt_row *rows, size_t count, struct err *e)
+{
+	for (const struct mnt_row *m = rows; m < rows + count; m++) {
+		mkdir(m->path, 0755);
+		if (!mnt_is_mount(m->path) &&
+		    mount(m->type, m->path, m->type, m->flags, m->data) < 0 && errno != ENODEV)
+			return err_set(e, errno, "mount %s on %s", m->type, m->path);
+	}
+	return 0;
 }

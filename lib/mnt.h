@@ -44,3 +44,13 @@ int mnt_unmount_all(const char *const *keep, struct err *e);
 /* Moves the mounts named (NULL-terminated) below path, makes path the root, and empties the old one
  * when it was a ramfs. */
 int mnt_switch_root(const char *path, const char *const *moved, struct err *e);
+
+struct mnt_row {
+	const char *path, *type;
+	unsigned long flags;
+	const char *data;
+};
+
+/* Mounts row by row, with their folders; one that is there already stays, and so is left out what
+ * the kernel does not know. */
+int mnt_rows(const struct mnt_row *rows, size_t count, struct err *e);

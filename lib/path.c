@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -163,6 +164,23 @@ int path_read(int dirfd, const char *path, size_t max, char **ret_data, size_t *
 		return err_set(e, errno, "open %s", path);
 	if (fd_read_all(fd, max, ret_data, ret_len, e) < 0)
 		return err_wrap(e, "%s", path);
+	return 0;
+}
+
+int path_snapshot(const char *path, size_t max, int *ret_fd, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_fd int fd = -1;
+	size_t len;
+
+	if (path_read(AT_FDCWD, path, max, &text, &len, e) < 0)
+		return -e->code;
+	fd = memfd_create("snapshot", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "copy %s", path);
+	if (fd_write_all(fd, text, len, e) < 0)
+		return err_wrap(e, "copy %s", path);
+	*ret_fd = fd_take(&fd);
 	return 0;
 }
 

@@ -38,6 +38,9 @@ int path_mkdirs(const char *path, mode_t mode, struct err *e);
 int path_read(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_len,
 	      struct err *e);
 
+/* Copies a whole file of at most max bytes into memory that has a descriptor. */
+int path_snapshot(const char *path, size_t max, int *ret_fd, struct err *e);
+
 /* Reads a small file into a caller's buffer, NUL-terminated, one trailing newline dropped. */
 int path_read_line(int dirfd, const char *path, char *buf, size_t size, struct err *e);
 

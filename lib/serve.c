@@ -3,12 +3,14 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
 #include "lib/msg.h"
 #include "lib/proto.h"
+#include "lib/str.h"
 
 void serve_add(struct serve_answer *a, const char *fmt, ...)
 {
@@ -20,6 +22,25 @@ void serve_add(struct serve_answer *a, const char *fmt, ...)
 	va_end(ap);
 	if (n > 0 && a->len + (size_t)n < sizeof(a->text))
 		a->len += (size_t)n;
+}
+
+int serve_text(const char *body, const char *key, char *buf, size_t size, struct err *e)
+{
+	const char *text = body;
+	size_t len;
+
+	if (str_eq(body, "{}"))
+		return 0;
+	if (!str_starts(text, "{\"") || !str_starts(text += 2, key) ||
+	    !str_starts(text += strlen(key), "\":\""))
+		return err_set(e, EINVAL, "neither {} nor {'%s':NAME}", key);
+	text += 3;
+	len = strcspn(text, "\"");
+	if (len >= size || !str_eq(text + len, "\"}"))
+		return err_set(e, EINVAL, "no name of a %s", key);
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	return 0;
 }
 
 static void serve_close(struct serve_client *c)
@@ -81,18 +102,14 @@ static void serve_on_listener(void *arg, uint32_t events)
 		fd_take(&fd);
 }
 
-int serve_start(struct serve *s, struct ev *ev, const char *path, serve_call *call, void *ctx,
-		struct err *e)
+int serve_start(struct serve *s, struct ev *ev, const char *path, int *fd, serve_call *call,
+		void *ctx, struct err *e)
 {
-	auto_fd int fd = -1;
-
 	s->call = call;
 	s->ctx = ctx;
 	for (struct serve_client *c = s->clients; c < s->clients + SERVE_CLIENTS; c++)
 		c->source.kind = EV_UNUSED;
-	if (msg_listen(path, &fd, e) < 0 ||
-	    ev_add_fd(ev, &s->listener, fd, EPOLLIN, serve_on_listener, s, e) < 0)
+	if (*fd < 0 && msg_listen(path, fd, e) < 0)
 		return -e->code;
-	fd_take(&fd);
-	return 0;
+	return ev_add_fd(ev, &s->listener, *fd, EPOLLIN, serve_on_listener, s, e);
 }

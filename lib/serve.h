@@ -21,6 +21,9 @@ struct serve_answer {
 
 void serve_add(struct serve_answer *a, const char *fmt, ...) PRINTF(2, 3);
 
+/* A body is {} (then buf stays) or {"KEY":"TEXT"} as lib/json_out.h writes it. */
+int serve_text(const char *body, const char *key, char *buf, size_t size, struct err *e);
+
 /* Fills the answer (an empty one is {}); an error becomes PROTO_ERROR. */
 typedef int serve_call(void *ctx, uint32_t type, const char *body, struct serve_answer *a,
 		       struct err *e);
@@ -37,5 +40,6 @@ struct serve {
 	} clients[SERVE_CLIENTS];
 };
 
-int serve_start(struct serve *s, struct ev *ev, const char *path, serve_call *call, void *ctx,
-		struct err *e);
+/* *fd: the listener, whom it belongs to; -1: a new one at path. */
+int serve_start(struct serve *s, struct ev *ev, const char *path, int *fd, serve_call *call,
+		void *ctx, struct err *e);

@@ -61,6 +61,8 @@ int verity_open(const char *name, const char *data, const char *hash, const char
 	if (verity_blocks(data, &blocks, e) < 0)
 		return -e->code;
 	snprintf(rq.io.name, sizeof(rq.io.name), "%s", name);
+	/* left by a PID 1 that fell in the middle */
+	verity_ioctl(control, DM_DEV_REMOVE, 0, &rq, &(struct err){ 0 });
 	if (verity_ioctl(control, DM_DEV_CREATE, DM_READONLY_FLAG, &rq, e) < 0)
 		return err_wrap(e, "create");
 	rq.io.target_count = 1;

@@ -10,7 +10,7 @@
 static void free_spec(struct service_spec *spec)
 {
 	for (const char **env = spec->env; env && *env; env++) {
-		if (str_starts(*env, "WATCHDOG_USEC="))
+		if (str_starts(*env, "WATCHDOG_USEC=") || str_starts(*env, "NOTIFY_SOCKET="))
 			free((char *)(uintptr_t)*env);
 	}
 	free(spec->argv);

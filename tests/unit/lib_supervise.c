@@ -295,7 +295,7 @@ static int answer(void *ctx, uint32_t type, const char *body, struct serve_answe
 static void requests_are_answered(void **state)
 {
 	auto_free char *path = in_folder("sock");
-	int fds[SERVE_CLIENTS + 1];
+	int fds[SERVE_CLIENTS + 1], listener = -1;
 	struct serve s;
 	struct ev ev;
 	struct err e = { 0 };
@@ -303,7 +303,7 @@ static void requests_are_answered(void **state)
 
 	(void)state;
 	assert_int_equal(ev_init(&ev, &e), 0);
-	assert_int_equal(serve_start(&s, &ev, path, answer, NULL, &e), 0);
+	assert_int_equal(serve_start(&s, &ev, path, &listener, answer, NULL, &e), 0);
 	for (int i = 0; i <= SERVE_CLIENTS; i++) {
 		assert_int_equal(msg_connect(path, &fds[i], &e), 0);
 		assert_int_equal(ev_round(&ev, 1000, &e), 0);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A writer of faults, for tests/sys/reexec.sh:
+ *
+ *	fault PID KIND CALLS       after so many system calls, at whatever instruction that is
+ *	fault exec KIND CALLS PROGRAM ARG...
+ *	                           becomes PROGRAM; a child puts the fault into it
+ *
+ * The code of the fault is written over the current program counter, through /proc/PID/mem.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CODE(name, text)                      \
+	__asm__(".pushsection .rodata\n"      \
+		"code_" #name ":\n" text "\n" \
+		"code_" #name "_end:\n"       \
+		".popsection\n");             \
+	extern const char code_##name[], code_##name##_end[]
+
+#define RAISE(signo)                 \
+	"mov $39, %eax\n syscall\n"  \
+	"mov %eax, %edi\n"           \
+	"mov %eax, %esi\n"           \
+	"mov $" signo ", %edx\n"     \
+	"mov $234, %eax\n syscall\n" \
+	"ud2"
+
+CODE(ill, "ud2");
+CODE(segv, "xor %eax, %eax\n mov (%rax), %eax");
+CODE(fpe, "xor %ecx, %ecx\n div %ecx");
+CODE(stack, "1: push %rax\n jmp 1b");
+CODE(abrt, RAISE("6"));
+CODE(sys, RAISE("31"));
+/* memfd_create, mmap of its first page, which is not there */
+CODE(bus, "push $0x78\n mov %rsp, %rdi\n mov $1, %esi\n mov $319, %eax\n syscall\n"
+	  "mov %eax, %r8d\n xor %edi, %edi\n mov $4096, %esi\n mov $1, %edx\n mov $1, %r10d\n"
+	  "xor %r9d, %r9d\n mov $9, %eax\n syscall\n mov (%rax), %eax");
+
+#define KIND(name)                                    \
+	{                                             \
+#name, code_##name, code_##name##_end \
+	}
+static const struct kind {
+	const char *name, *begin, *end;
+} kinds[] = { KIND(segv), KIND(bus), KIND(abrt), KIND(fpe), KIND(ill), KIND(sys), KIND(stack) };
+
+static void die(const char *what)
+{
+	fprintf(stderr, "fault: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static const struct kind *find(const char *name)
+{
+	for (const struct kind *k = kinds; k < kinds + sizeof(kinds) / sizeof(kinds[0]); k++) {
+		if (strcmp(k->name, name) == 0)
+			return k;
+	}
+	fprintf(stderr, "fault: no kind %s\n", name);
+	exit(2);
+}
+
+static int wait_stop(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
+		die("it ended");
+	return status;
+}
+
+/* Lets it go on to the next stop of a system call; signals pass. */
+static void next_call(pid_t pid)
+{
+	int signo = 0;
+
+	for (;;) {
+		int status;
+
+		if (ptrace(PTRACE_SYSCALL, pid, 0, signo) < 0)
+			die("go on");
+		status = wait_stop(pid);
+		signo = 0;
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			return;
+		if (status >> 16 == 0)
+			signo = WSTOPSIG(status);
+	}
+}
+
+static void inject(pid_t pid, const struct kind *kind, int calls)
+{
+	struct user_regs_struct regs;
+	struct iovec iov = { &regs, sizeof(regs) };
+	size_t len = (size_t)(kind->end - kind->begin);
+	char path[32];
+	int fd;
+
+	for (int i = 0; i < calls; i++)
+		next_call(pid);
+	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &iov) < 0)
+		die("read registers");
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, kind->begin, len, (off_t)regs.rip) != (ssize_t)len)
+		die("write code");
+	if (ptrace(PTRACE_DETACH, pid, 0, 0) < 0)
+		die("detach");
+}
+
+static void seize(pid_t pid, long options)
+{
+	if (ptrace(PTRACE_SEIZE, pid, 0, options | PTRACE_O_TRACESYSGOOD) < 0)
+		die("seize");
+}
+
+static int exec_with_fault(char **argv)
+{
+	const struct kind *kind = find(argv[2]);
+	pid_t parent = getpid();
+	int ready[2];
+	char c;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		die("pipe");
+	if (fork() == 0) {
+		setsid();
+		seize(parent, PTRACE_O_TRACEEXEC);
+		if (write(ready[1], "x", 1) != 1)
+			die("write");
+		while (wait_stop(parent) >> 16 != PTRACE_EVENT_EXEC) {
+			if (ptrace(PTRACE_CONT, parent, 0, 0) < 0)
+				die("go on");
+		}
+		inject(parent, kind, atoi(argv[3]));
+		exit(0);
+	}
+	if (read(ready[0], &c, 1) != 1)
+		die("read");
+	execv(argv[4], argv + 4);
+	die("exec");
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	pid_t pid;
+
+	if (argc > 4 && strcmp(argv[1], "exec") == 0)
+		return exec_with_fault(argv);
+	if (argc != 4)
+		return 2;
+	pid = atoi(argv[1]);
+	seize(pid, 0);
+	if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) < 0)
+		die("interrupt");
+	wait_stop(pid);
+	/* stands for the start of a wait of ours: who follows us may begin */
+	puts("seized");
+	fflush(stdout);
+	inject(pid, find(argv[2]), atoi(argv[3]));
+	return 0;
+}
