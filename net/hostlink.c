@@ -69,8 +69,11 @@ static void on_change(struct nl_cache *cache, struct nl_object *o, int action, v
 	struct hostlink *h = arg;
 
 	(void)cache;
-	(void)action;
-	h->news |= rtnl_link_get_family(link) == AF_UNSPEC && !hostlink_is_pods(link);
+	if (rtnl_link_get_family(link) == AF_UNSPEC)
+		h->news |= !hostlink_is_pods(link);
+	else if (action != NL_ACT_DEL)
+		nl_cache_remove(
+			o); /* a link as IPv6 sees it: the kernel never says that it is gone */
 }
 
 int hostlink_open(struct hostlink **ret, struct err *e)
@@ -153,7 +156,7 @@ static void hostlink_fill(struct hostlink *h, struct rtnl_link *link, struct hos
 		hostlink_driver(h, ret);
 }
 
-/* The cache also holds a link as IPv6 and as a bridge see it, with the same index. */
+/* The cache may hold a link as a bridge sees it, too, with the same index. */
 static struct rtnl_link *hostlink_get(struct hostlink *h, int index)
 {
 	for (struct nl_object *o = nl_cache_get_first(h->links); o; o = nl_cache_get_next(o)) {
