@@ -54,6 +54,7 @@ struct crid {
 	bool warn_missing_controllers; /* cri.missing_controllers=warn */
 	struct bundle_host host; /* what the node can do, probed at start */
 	struct pull_setup pull;
+	size_t exec_output; /* bytes of output that running ExecSyncs hold */
 	unsigned int pulls; /* so many were begun */
 	struct pull_mirror *mirrors; /* owned, with their texts */
 	struct rlimit nofile; /* as we were started: what children get */

@@ -21,6 +21,8 @@
 
 /* bytes of both outputs together: what fits into one message that kubelet accepts */
 #define OUTPUT_MAX (GRPC_MESSAGE_MAX - 4096)
+#define OUTPUT_ALL_MAX (64u << 20) /* of all commands that run at once ... */
+#define OUTPUT_SURE 65536 /* ... of which each may have this much, whatever the others do */
 #define CHUNK 65536
 #define DRAIN_MS 1000 /* for output after the program's end */
 #define TIMEOUT_MAX_S (INT64_MAX / 1000)
@@ -33,6 +35,7 @@ struct output {
 };
 
 struct exec_sync {
+	struct crid *crid;
 	struct call *call; /* NULL: answered */
 	struct exec *exec; /* NULL: over */
 	struct output out, err;
@@ -52,6 +55,7 @@ static void sync_free(struct exec_sync *s)
 {
 	output_stop(&s->out);
 	output_stop(&s->err);
+	s->crid->exec_output -= s->out.text.len + s->err.text.len;
 	str_done(&s->out.text);
 	str_done(&s->err.text);
 	ev_remove(&s->drain);
@@ -71,19 +75,27 @@ static void reply(struct exec_sync *s)
 	sync_free(s);
 }
 
+static size_t room(const struct exec_sync *s)
+{
+	size_t have = s->out.text.len + s->err.text.len;
+	size_t max = s->crid->exec_output < OUTPUT_ALL_MAX ? OUTPUT_MAX : OUTPUT_SURE;
+
+	return have < max ? max - have : 0;
+}
+
 /* Reads what is there; false at the end. */
 static bool output_read(struct output *o)
 {
 	struct exec_sync *s = o->owner;
-	size_t have = s->out.text.len + s->err.text.len;
 	char buf[CHUNK];
 	ssize_t n = read(o->fd, buf, sizeof(buf));
+	size_t take;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (n > 0 && have < OUTPUT_MAX)
-		str_add_mem(&o->text, buf,
-			    (size_t)n < OUTPUT_MAX - have ? (size_t)n : OUTPUT_MAX - have);
+	take = (size_t)n < room(s) ? (size_t)n : room(s);
+	str_add_mem(&o->text, buf, take);
+	s->crid->exec_output += take;
 	return n > 0;
 }
 
@@ -118,7 +130,9 @@ static void on_started(void *arg, const struct err *e)
 		sync_free(s);
 		return;
 	}
+	s->crid->exec_output -= s->err.text.len;
 	str_printf(&s->err.text, "%s\n", err_text(e));
+	s->crid->exec_output += s->err.text.len;
 	reply(s);
 }
 
@@ -211,6 +225,7 @@ void svc_exec_sync(struct call *call)
 	if (!check(call, ctr))
 		return;
 	s = mem_alloc(sizeof(*s));
+	s->crid = call->crid;
 	s->call = call;
 	s->out.fd = s->err.fd = -1;
 	ev_add_timer(&call->crid->ev, &s->drain, on_drain, s);

@@ -9,13 +9,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from '../peers/cri-call.mjs';
+import { newAsker } from './asker.mjs';
 
 const [socket, image, logs, cgparent, seconds, rtnl] = process.argv.slice(2);
 const cri = connect(socket, undefined, { defaults: true });
-// asks on a connection of its own, as a second client would
-const asker = connect(socket, undefined, { defaults: true }, { 'grpc.use_local_subchannel_pool': 1 });
-const BOUND_MS = 100;
-const LISTS = ['Status', 'ListPodSandbox', 'ListContainers', 'ListImages', 'ListPodSandboxStats', 'ListContainerStats'];
+const asker = newAsker(socket, seconds, say);
 const sleep = (ms) => new Promise((ok) => setTimeout(ok, ms));
 
 function say(good, name, detail = '') {
@@ -40,28 +38,6 @@ async function remove(pod) {
   await call('RemovePodSandbox', { pod_sandbox_id: pod });
 }
 
-// p99 in milliseconds of all calls, and the worst
-async function measure() {
-  const ms = [];
-  for (const end = Date.now() + seconds * 1000; Date.now() < end || ms.length < 300; )
-    for (const method of LISTS) {
-      const at = process.hrtime.bigint();
-      await asker.call(method, {}, 60);
-      ms.push(Number(process.hrtime.bigint() - at) / 1e6);
-      await sleep(1);
-    }
-  ms.sort((a, b) => a - b);
-  return { p99: ms[Math.floor(ms.length * 0.99)], max: ms[ms.length - 1], n: ms.length };
-}
-
-let usual;
-async function judge(what) {
-  const m = await measure();
-  const bound = Math.max(BOUND_MS, 10 * usual.p99);
-  say(m.p99 < bound, `${what}: Status and lists within ${Math.round(bound)} ms: p99 ${m.p99.toFixed(1)}, worst ${m.max.toFixed(1)} of ${m.n}`,
-    JSON.stringify({ usual, m }));
-}
-
 // A registry that accepts and says nothing, or what nobody asked for.
 async function registry(answer) {
   const server = createServer(answer);
@@ -81,7 +57,7 @@ async function pulls(what, answer) {
     }
   };
   const all = [0, 1, 2].map(one);
-  await judge(`registry ${what}`);
+  await asker.judge(`registry ${what}`);
   busy = false;
   await Promise.all(all);
   server.closeAllConnections();
@@ -119,7 +95,7 @@ const faults = {
     const asks = [quiet(call('ExecSync', { container_id: id, cmd: ['true'], timeout: 1 }, 5))];
     for (let i = 0; i < 200; i++) asks.push(quiet(call('UpdateContainerResources', { container_id: id, linux: { cpu_shares: 100 } }, 5)));
     asks.push(quiet(call('StopContainer', { container_id: id, timeout: 0 }, 5)));
-    await judge('a stopped shim');
+    await asker.judge('a stopped shim');
     say((await Promise.all(asks)).every((e) => e), 'a stopped shim does nothing');
     await remove(pod);
     say(true, 'its pod can be removed as it is');
@@ -130,7 +106,7 @@ const faults = {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'logdisk', disk]);
     const pod = (await call('RunPodSandbox', { config: { ...podConfig('log'), log_directory: disk } })).pod_sandbox_id;
     for (const n of names) await start(pod, n, ['sh', '-c', 'while :; do i=0; while [ $i -lt 100 ]; do echo a line of output, $i; i=$((i+1)); done; sleep 0.05; done']);
-    await judge('a full log disk');
+    await asker.judge('a full log disk');
     const { containers } = await call('ListContainers', { filter: { pod_sandbox_id: pod, state: { state: 'CONTAINER_RUNNING' } } });
     say(containers.length === names.length, 'who writes there runs on', containers.length);
     await remove(pod);
@@ -142,7 +118,7 @@ const faults = {
     const pid = execFileSync('pgrep', ['-f', 'berth-crid net$|^/proc/self/exe net$']).toString().trim().split('\n')[0];
     process.kill(Number(pid), 'SIGSTOP');
     const pod = run('waits');
-    await judge('a stopped network worker');
+    await asker.judge('a stopped network worker');
     process.kill(Number(pid), 'SIGCONT');
     await remove(await pod);
     say(true, 'a pod that waited for it runs then');
@@ -154,7 +130,7 @@ const faults = {
     const pod = run('locked');
     let done = false;
     pod.then(() => { done = true; }, () => { done = true; });
-    await judge('the network lock held');
+    await asker.judge('the network lock held');
     say(!done, 'no pod gets its network meanwhile');
     holder.stdin.end();
     await remove(await pod);
@@ -166,9 +142,7 @@ try {
   await call('PullImage', { image: { image } });
   const pods = await Promise.all(['x', 'y', 'z'].map(run));
   for (const p of pods) await start(p, 'c', ['sleep', '1000']);
-  await measure();
-  usual = await measure();
-  say(true, `without a fault: p99 ${usual.p99.toFixed(1)} ms, worst ${usual.max.toFixed(1)} of ${usual.n}`);
+  await asker.begin();
   for (const name of Object.keys(faults)) await faults[name]();
   await Promise.all(pods.map(remove));
 } catch (e) {
