@@ -13,6 +13,8 @@ done
 busybox_rootfs "$WORK/rootfs"
 # podman's own files lie at fixed places; limits that it sets by itself have no controller here
 mount -t tmpfs run /run
+# podman's locks lie there, for every podman that sees the file
+mount -t tmpfs shm /dev/shm
 mkdir -p "$WORK/bin"
 cat > "$WORK/bin/berth-oci" << SH
 #!/bin/sh
@@ -43,6 +45,13 @@ is "one that is none is 126" $? 126
 like "it is confined" "$(run --rm "$WORK/rootfs" cat /proc/self/status 2> /dev/null)" $'Seccomp:\t2'
 like "a terminal is its own" "$(script -qec "podman run --network none --rm -t --rootfs $WORK/rootfs tty" \
 	/dev/null < /dev/null)" '/dev/pts/0'
+mkdir -p "$WORK/volume"
+touch "$WORK/volume/file"
+busybox_rootfs "$WORK/mapped"
+chown -R 200000:200000 "$WORK/mapped"
+chmod 755 "$WORK"
+is "a user namespace has its ids, and an idmapped volume" "$(run --rm --uidmap 0:200000:5000 -v "$WORK/volume:/v:idmap" \
+	"$WORK/mapped" sh -c 'id -u; tr -s " " < /proc/self/uid_map; stat -c %u /v/file' 2> /dev/null)" "$(printf '0\n 0 200000 5000\n0')"
 is "stdin goes in" "$(echo through | run --rm -i "$WORK/rootfs" cat 2> /dev/null)" through
 podman run -d --network none --name d --rootfs "$WORK/rootfs" sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done' \
 	> /dev/null 2>&1
