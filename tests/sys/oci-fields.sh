@@ -210,11 +210,11 @@ is "it runs on the CPUs that the container names for it" \
 is "unlike the container" "$(grep Cpus_allowed_list "/proc/$(oci state p | jq .pid)/status")" \
 	"$(taskset "0x$(printf 'f%.0s' {1..32})" grep Cpus_allowed_list /proc/self/status)"
 last=$(($(nproc --all) - 1))
-jq ".process | .args = [\"sh\", \"-c\", \"grep Cpus_allowed_list /proc/self/status; cut -d' ' -f19,41 /proc/self/stat; busybox ionice -p \$\$\"] |
+jq ".process | .args = [\"sh\", \"-c\", \"grep Cpus_allowed_list /proc/self/status; cut -d' ' -f41 /proc/self/stat; busybox ionice -p \$\$\"] |
 	.execCPUAffinity = { final: \"$last\" } | .scheduler = { policy: \"SCHED_IDLE\" } |
 	.ioPriority = { class: \"IOPRIO_CLASS_IDLE\" }" "$WORK/p/config.json" > "$WORK/process"
 is "a process of its own has its own" "$(oci exec --process "$WORK/process" p)" \
-	"$(printf 'Cpus_allowed_list:\t%s\n0 5\nidle' "$last")"
+	"$(printf 'Cpus_allowed_list:\t%s\n5\nidle' "$last")"
 jq '.execCPUAffinity = { initial: "8000" }' "$WORK/process" > "$WORK/process2"
 like "CPUs that do not exist are told by the kernel" "$(oci exec --process "$WORK/process2" p 2>&1)" \
 	'process.execCPUAffinity.initial: run on CPUs 8000: Invalid'
