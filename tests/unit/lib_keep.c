@@ -74,7 +74,7 @@ static int damage(char **argv)
 
 		for (kept.life = 1; kept.life <= 2; kept.life++) {
 			snprintf(kept.text, sizeof(kept.text), "number %d", kept.life);
-			keep_save(&keep, &kept, NULL, 0);
+			keep_save(&keep, &kept, &kept.pipe, 0);
 		}
 		*(char *)memmem(map, 65536, "number 2", 8) = 'N';
 		fall(0);
