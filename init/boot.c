@@ -69,7 +69,7 @@ static int boot_conf_again(void *ctx, struct err *e)
 	uint64_t faults = FAULTS_A_MINUTE;
 
 	if (conf_load(CONF_PATH, &in->conf, e) < 0 ||
-	    conf_u64(&in->conf, "init.faults", KEEP_FAULTS_MAX, &faults, e) < 0)
+	    conf_u64(&in->conf, "init.faults", faults, &faults, e) < 0)
 		return -e->code;
 	keep_limit(&in->keep, faults);
 	return 0;

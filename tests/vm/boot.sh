@@ -52,6 +52,7 @@ boot()
 		'mounts.*modules.*root partition.*switch root.*state mount.*etc.*sysctls'
 	is "$kernel: no step failed" "$(vm_sh "berthctl boot | awk 'NR > 1 && \$NF != \"-\"'")" ""
 	container "$port"
+	faults
 	id=$(vm_sh 'cat /etc/machine-id; echo kept > /var/kept')
 	ok "$kernel: it powers off" vm_stop
 	ok "$kernel: the state partition is whole without a replay" whole "$dir/disk.img"
@@ -64,6 +65,24 @@ whole()
 	local fs
 	fs=$(state_fs "$1")
 	! dumpe2fs -h "$fs" 2> /dev/null | grep -q needs_recovery && e2fsck -fn "$fs"
+}
+
+# writes no instruction at all over the one that PID 1 is at, then sends it a fault's signal
+faults()
+{
+	is "$kernel: PID 1 goes on after an illegal instruction and SIGSEGV, with all services" "$(vm_sh '
+		count() { berthctl log init | grep -c "went on after a fault"; }
+		until_there_are() { i=0; while [ $(count) -lt $1 ] && [ $((i += 1)) -le 300 ]; do usleep 100000; done; }
+		set -- run
+		while [ $# -ne 9 ]; do set -- $(cat /proc/1/syscall); done
+		printf "\017\013" | dd of=/proc/1/mem bs=1 seek=$(($9)) conv=notrunc 2> /dev/null
+		(true &)
+		until_there_are 1
+		kill -SEGV 1
+		until_there_are 2
+		count
+		berthctl status --json | grep -oE "\"starts\": *[0-9]+" | tr -dc "0-9\n" | sort -u' 2>&1)" \
+		"2"$'\n'"1"
 }
 
 container()
@@ -130,8 +149,23 @@ refuse()
 		"somebody else's data"
 }
 
+# one fault after the other: the machine reboots, and the next boot says why
+loop()
+{
+	local kernel=$1 dir=$WORK/loop
+	vm_start "$dir" --kernel "$kernel" --limit 200 || exit 1
+	vm_sh 'while true; do kill -SEGV 1; usleep 200000; done' > /dev/null 2>&1
+	ok "$kernel: a loop of faults ends in a reboot" vm_wait
+	ok "$kernel: the console says why" grep -q 'too many faults: Segmentation fault' "$dir/console.log"
+	vm_start "$dir" --kernel "$kernel" --state "$dir/disk.img" || exit 1
+	on "the next boot does, too" 'i=0; until berthctl log init | grep "the boot before ended" ||
+		[ $((i += 1)) -gt 100 ]; do usleep 100000; done' 'too many faults: Segmentation fault .*fault 5$'
+	ok "$kernel: it powers off" vm_stop
+}
+
 for kernel in $kernels; do
 	boot "$kernel"
 done
 refuse 6.12
+loop 6.12
 done_testing
