@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/fd.h"
+#include "lib/mem.h"
 #include "lib/tty.h"
 
 /* a child reports the failed step and its errno through the exec pipe */
@@ -79,9 +80,31 @@ static void spawn_drop(const struct spawn *s, int report)
 		spawn_fail(s, report, "set no_new_privs");
 }
 
+/* the folder of the program, opened before the change of user: that user may be
+ * kept out of a folder above it */
+static int spawn_folder(const struct spawn *s)
+{
+	const char *end = s->path && s->uid ? strrchr(s->path, '/') : NULL;
+	auto_free char *folder = end ? mem_printf("%.*s", (int)(end - s->path) + 1, s->path) : NULL;
+
+	return folder ? open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+static void __attribute__((noreturn)) spawn_exec(const struct spawn *s, int report, int folder)
+{
+	const char *const none[] = { NULL };
+	char *const *argv = (char *const *)(uintptr_t)s->argv;
+	char *const *envp = (char *const *)(uintptr_t)(s->envp ?: none);
+
+	execve(s->path, argv, envp);
+	if (errno == EACCES && folder >= 0)
+		execveat(folder, strrchr(s->path, '/') + 1, argv, envp, 0);
+	spawn_fail(s, report, "exec");
+}
+
 static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int report, pid_t parent)
 {
-	const char *const empty[] = { NULL };
+	int folder = -1;
 	int mine;
 
 	spawn_reset_signals();
@@ -100,6 +123,7 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 		spawn_fail(s, report, "take the terminal");
 	if (chdir(s->cwd ?: "/") < 0)
 		spawn_fail(s, report, "change folder");
+	folder = spawn_folder(s);
 	if (s->uid)
 		spawn_drop(s, report);
 	/* after the change of user, which takes it away */
@@ -112,9 +136,7 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 		close(report);
 		_exit(s->run(s->arg));
 	}
-	execve(s->path, (char *const *)(uintptr_t)s->argv,
-	       (char *const *)(uintptr_t)(s->envp ?: empty));
-	spawn_fail(s, report, "exec");
+	spawn_exec(s, report, folder);
 }
 
 int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)

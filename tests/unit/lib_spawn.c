@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -66,6 +67,34 @@ static void a_missing_program_is_named(void **state)
 	s.argv = argv;
 	assert_int_equal(spawn(&s, NULL, NULL, &e), -ENOENT);
 	assert_string_equal(e.msg, "start /no/such/program: exec");
+}
+
+static void a_closed_folder_above_keeps_no_user_from_the_program(void **state)
+{
+	const char *argv[] = { "true", NULL };
+	char top[] = "/tmp/berth-unit.XXXXXX";
+	auto_free char *folder = NULL, *program = NULL, *make = NULL, *drop = NULL;
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	int pidfd, status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(top));
+	folder = mem_printf("%s/open", top);
+	program = mem_printf("%s/true", folder);
+	make = mem_printf("mkdir -m 755 %s && cp /bin/true %s", folder, program);
+	drop = mem_printf("rm -r %s", top);
+	assert_int_equal(system(make), 0);
+	s.path = program;
+	s.argv = argv;
+	s.uid = s.gid = 65530;
+	assert_int_equal(spawn(&s, NULL, &pidfd, &e), 0);
+	assert_int_equal(spawn_wait(pidfd, &status, &e), 0);
+	assert_int_equal(status, 0);
+	close(pidfd);
+	assert_int_equal(system(drop), 0);
 }
 
 static int worker(void *arg)
@@ -162,6 +191,7 @@ static void who_does_not_wait_finds_the_error_on_stderr(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_has_its_descriptors_and_no_others),
 	cmocka_unit_test(a_missing_program_is_named),
+	cmocka_unit_test(a_closed_folder_above_keeps_no_user_from_the_program),
 	cmocka_unit_test(who_does_not_wait_finds_the_error_on_stderr),
 	cmocka_unit_test(a_worker_without_a_program_returns_its_code),
 	cmocka_unit_test(a_child_of_another_user_dies_with_its_parent),
