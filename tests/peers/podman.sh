@@ -43,7 +43,8 @@ is "a missing program is 127" $? 127
 run --rm "$WORK/rootfs" /etc/passwd > "$WORK/out" 2>&1
 is "one that is none is 126" $? 126
 like "it is confined" "$(run --rm "$WORK/rootfs" cat /proc/self/status 2> /dev/null)" $'Seccomp:\t2'
-like "a terminal is its own" "$(script -qec "podman run --network none --rm -t --rootfs $WORK/rootfs tty" \
+# exec: what timeout(1) starts must not be in the terminal's background
+like "a terminal is its own" "$(script -qec "exec podman run --network none --rm -t --rootfs $WORK/rootfs tty" \
 	/dev/null < /dev/null)" '/dev/pts/0'
 mkdir -p "$WORK/volume"
 touch "$WORK/volume/file"
