@@ -135,16 +135,17 @@ int cgroup_enable(int dir, unsigned int need, struct err *e)
 
 static int cgroup_descend(int *dir, const char *name, int *made, struct err *e)
 {
+	bool is_new = mkdirat(*dir, name, 0755) == 0;
 	int next;
 
-	if (mkdirat(*dir, name, 0755) == 0)
-		(*made)++;
-	else if (errno != EEXIST)
+	if (!is_new && errno != EEXIST)
 		return err_set(e, errno, "make cgroup");
-	else
-		*made = 0;
-	if (path_open_beneath(*dir, name, O_RDONLY | O_DIRECTORY, &next, e) < 0)
+	if (path_open_beneath(*dir, name, O_RDONLY | O_DIRECTORY, &next, e) < 0) {
+		if (is_new)
+			unlinkat(*dir, name, AT_REMOVEDIR);
 		return -e->code;
+	}
+	*made = is_new ? *made + 1 : 0;
 	close(*dir);
 	*dir = next;
 	return 0;

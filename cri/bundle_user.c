@@ -35,10 +35,8 @@ static int open_accounts(int rootfs, const char *path, FILE **ret, struct err *e
 	int r = path_open(rootfs, path, &place, e);
 
 	*ret = NULL;
-	if (r == -ENOENT || r == -ENOTDIR) {
-		*e = (struct err){ 0 };
+	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
-	}
 	if (r < 0)
 		return r;
 	if (fstat(place, &st) < 0)

@@ -125,14 +125,15 @@ static void empty_trash(struct crid *crid)
 	job_start(crid, &job);
 }
 
-void crid_trash(struct crid *crid, const char *id)
+int crid_trash(struct crid *crid, const char *id, struct err *e)
 {
 	auto_free char *to = mem_printf("trash/%s", id);
 
 	if (renameat(crid->active, id, crid->active, to) == 0)
 		empty_trash(crid);
 	else if (errno != ENOENT)
-		log_warn("move active/%s to the trash: %s", id, strerror(errno));
+		return err_set(e, errno, "move active/%s to the trash", id);
+	return 0;
 }
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)

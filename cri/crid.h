@@ -77,7 +77,7 @@ int crid_serve(struct err *e);
 void crid_loaded(struct crid *crid);
 
 /* Moves active/ID into the trash, which a child empties. */
-void crid_trash(struct crid *crid, const char *id);
+int crid_trash(struct crid *crid, const char *id, struct err *e);
 
 /* The text of an error; EREMOTEIO marks one that is complete: another program's words. */
 const char *crid_why(const struct err *e);

@@ -208,13 +208,14 @@ static void record_name(char name[static RECORD_NAME], const char *id)
 	snprintf(name, RECORD_NAME, RECORD_PREFIX "%s", id);
 }
 
-void ctr_unrecord(struct ctr *ctr)
+int ctr_unrecord(struct ctr *ctr, struct err *e)
 {
 	char name[RECORD_NAME];
 
 	record_name(name, ctr->id);
 	if (unlinkat(ctr->crid->records, name, 0) < 0 && errno != ENOENT)
-		log_warn("remove record %s: %s", name, strerror(errno));
+		return err_set(e, errno, "remove record %s", name);
+	return 0;
 }
 
 static void put_user(struct json_out *out, const struct bundle_user *u)

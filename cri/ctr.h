@@ -88,7 +88,7 @@ struct ctr *ctr_find(struct crid *crid, const char *id);
 /* Writes the record and renews the list entry after a change. */
 int ctr_record(struct ctr *ctr, struct err *e);
 void ctr_changed(struct ctr *ctr);
-void ctr_unrecord(struct ctr *ctr);
+int ctr_unrecord(struct ctr *ctr, struct err *e);
 
 /* The path of a file of the container below /run/berth/ctrs/ID; the caller frees it. */
 char *ctr_path(const struct ctr *ctr, const char *name);
@@ -99,7 +99,7 @@ int ctr_volumes_find(struct ctr *ctr, struct err *e);
 int ctr_volumes_mount(struct ctr *ctr, struct err *e);
 void ctr_volumes_put(const struct ctr *ctr, struct json_out *out);
 int ctr_volumes_take(struct ctr *ctr, const struct json *volumes, struct err *e);
-void ctr_volumes_unmount(const char *id);
+int ctr_volumes_unmount(const char *id, struct err *e);
 void ctr_volumes_done(struct ctr *ctr);
 
 /* Work: the calls in the lists are answered at its end. */

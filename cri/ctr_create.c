@@ -30,9 +30,7 @@ static int run_intent(void *ctx, struct err *e)
 
 static int undo_intent(void *ctx, struct err *e)
 {
-	(void)e;
-	ctr_unrecord(ctx);
-	return 0;
+	return ctr_unrecord(ctx, e);
 }
 
 /* Root and user ----------------------------------------------------------------- */
@@ -54,23 +52,22 @@ static int make_log_folder(const struct ctr *ctr, struct err *e)
 
 /* The bundle, also in the child: device nodes and profiles are host paths, too ------ */
 
-/* The pid namespace of the container that this one targets; NULL where it targets none. */
-static int target_ns(const struct ctr *ctr, char **ret, struct err *e)
+static char *target_ns(const struct ctr *ctr, struct err *e)
 {
 	const Cri__LinuxContainerSecurityContext *sc = security(ctr);
 	const Cri__NamespaceOption *ns = sc ? sc->namespace_options : NULL;
 	struct ctr *target;
 
-	*ret = NULL;
 	if (!ns || ns->pid != CRI__NAMESPACE_MODE__TARGET)
-		return 0;
+		return NULL;
 	target = ctr_find(ctr->crid, ns->target_id);
 	if (!target || target->pod != ctr->pod)
-		return err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
-	if (target->state != CTR_RUNNING)
-		return err_set(e, EINVAL, "target container %s: not running", ns->target_id);
-	*ret = mem_printf("/proc/%d/ns/pid", target->pid);
-	return 0;
+		err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
+	else if (target->state != CTR_RUNNING)
+		err_set(e, EINVAL, "target container %s: not running", ns->target_id);
+	else
+		return mem_printf("/proc/%d/ns/pid", target->pid);
+	return NULL;
 }
 
 static int write_config(struct ctr *ctr, int run, struct err *e)
@@ -80,7 +77,7 @@ static int write_config(struct ctr *ctr, int run, struct err *e)
 	bool host_ipc = pod_ipc_mode(ctr->pod) == CRI__NAMESPACE_MODE__NODE;
 	auto_free char *pod_dir = pod_path(ctr->pod, "");
 	auto_free char *shm = host_ipc ? NULL : pod_path(ctr->pod, "shm");
-	auto_free char *target = NULL;
+	auto_free char *target = target_ns(ctr, e);
 	auto_free char *json = NULL;
 	struct bundle b = {
 		.id = ctr->id,
@@ -93,16 +90,14 @@ static int write_config(struct ctr *ctr, int run, struct err *e)
 		.pod_dir = pod_dir,
 		.shm = shm,
 		.cgroups_path = ctr->cgroup,
+		.target_pid_ns = target,
 		.node_name = ctr->crid->hostname,
 		.image_paths = trees,
 	};
 
 	for (size_t i = 0; i < ctr->nvolumes; i++)
 		trees[ctr->volumes[i].mount] = ctr->volumes[i].path;
-	if (target_ns(ctr, &target, e) < 0)
-		return err_wrap(e, "config.json");
-	b.target_pid_ns = target;
-	if (bundle_write(&b, &json, e) < 0)
+	if (e->code || bundle_write(&b, &json, e) < 0)
 		return err_wrap(e, "config.json");
 	return path_replace(run, name, json, strlen(json), 0600, PATH_FAST, e);
 }
@@ -164,8 +159,6 @@ static void on_prepared(void *arg, struct msg *m, const struct json *body, const
 		err_set(&e, EPROTO, "the child sent no root");
 	if (!e.code && take_user(ctr, body, &e) == 0)
 		ctr->rootfs = fd_take(&m->fds[0]);
-	if (e.code)
-		crid_trash(ctr->crid, ctr->id);
 	flow_continue(&ctr->flow, &e);
 }
 
@@ -186,27 +179,23 @@ static int run_prepare(void *ctx, struct err *e)
 	return FLOW_WAIT;
 }
 
+/* Only for its undo: what fails may have come half the way. */
+static int run_guard(void *ctx, struct err *e)
+{
+	(void)ctx;
+	(void)e;
+	return 0;
+}
+
 static int undo_prepare(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
 
-	(void)e;
 	fd_close(&ctr->rootfs);
-	crid_trash(ctr->crid, ctr->id);
-	return 0;
+	return crid_trash(ctr->crid, ctr->id, e);
 }
 
 /* Its folder ----------------------------------------------------------------------- */
-
-static void remove_folder(const struct ctr *ctr)
-{
-	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
-	struct err e = { 0 };
-
-	ctr_volumes_unmount(ctr->id);
-	if (path_remove_tree(ctr->crid->run, name, &e) < 0)
-		log_warn("container %s: %s", ctr->id, err_text(&e));
-}
 
 static int run_folder(void *ctx, struct err *e)
 {
@@ -220,9 +209,12 @@ static int run_folder(void *ctx, struct err *e)
 
 static int undo_folder(void *ctx, struct err *e)
 {
-	(void)e;
-	remove_folder(ctx);
-	return 0;
+	struct ctr *ctr = ctx;
+	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
+
+	if (ctr_volumes_unmount(ctr->id, e) < 0)
+		return -e->code;
+	return path_remove_tree(ctr->crid->run, name, e);
 }
 
 /* The shim ------------------------------------------------------------------------ */
@@ -271,14 +263,6 @@ static void on_deleted(void *arg, struct msg *m, const struct json *body, const 
 	flow_continue(&ctr->flow, e->code == ENOENT ? NULL : e);
 }
 
-/* Only for its undo: a request without an answer may have been heard. */
-static int run_guard(void *ctx, struct err *e)
-{
-	(void)ctx;
-	(void)e;
-	return 0;
-}
-
 static int undo_guard(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
@@ -306,7 +290,8 @@ static int run_created(void *ctx, struct err *e)
 static const struct flow_step steps[] = {
 	{ "write the record", run_intent, undo_intent },
 	{ "make its folder", run_folder, undo_folder },
-	{ "prepare", run_prepare, undo_prepare },
+	{ "guard its layers", run_guard, undo_prepare },
+	{ "prepare", run_prepare, NULL },
 	{ "guard it", run_guard, undo_guard },
 	{ "create it by the shim", run_create, NULL },
 	{ "show it", run_created, NULL },
@@ -342,9 +327,12 @@ static void on_end(void *ctx, const struct err *e)
 	if (!e->code) {
 		log_info("container %s: created, %s", ctr->id, ctr->config->metadata->name);
 		ctr_next(ctr);
-		return;
+	} else if (ctr->flow.dirty) {
+		/* something is left: unseen, it is removed until it is gone */
+		ctr_want_removal(ctr);
+	} else {
+		ctr_gone(ctr, e);
 	}
-	ctr_gone(ctr, e);
 }
 
 void ctr_create(struct ctr *ctr)

@@ -298,18 +298,14 @@ static int remove_files(void *ctx, struct err *e)
 	struct ctr *ctr = ctx;
 	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
 
-	ctr_volumes_unmount(ctr->id);
-	if (path_remove_tree(ctr->crid->run, name, e) < 0)
+	if (ctr_volumes_unmount(ctr->id, e) < 0 || path_remove_tree(ctr->crid->run, name, e) < 0)
 		return -e->code;
-	crid_trash(ctr->crid, ctr->id);
-	return 0;
+	return crid_trash(ctr->crid, ctr->id, e);
 }
 
 static int remove_record(void *ctx, struct err *e)
 {
-	(void)e;
-	ctr_unrecord(ctx);
-	return 0;
+	return ctr_unrecord(ctx, e);
 }
 
 static const struct flow_step remove_steps[] = {

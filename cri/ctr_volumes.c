@@ -161,13 +161,15 @@ int ctr_volumes_take(struct ctr *ctr, const struct json *volumes, struct err *e)
 	return 0;
 }
 
-void ctr_volumes_unmount(const char *id)
+int ctr_volumes_unmount(const char *id, struct err *e)
 {
 	auto_free char *folder = mem_printf(VOLUMES "/%s", id);
 	DIR *dir = opendir(folder);
 	struct dirent *d;
 
-	while (dir && (d = readdir(dir))) {
+	if (!dir)
+		return errno == ENOENT ? 0 : err_set(e, errno, "open %s", folder);
+	while ((d = readdir(dir))) {
 		auto_free char *path = mem_printf("%s/%s", folder, d->d_name);
 
 		if (d->d_name[0] == '.')
@@ -175,11 +177,10 @@ void ctr_volumes_unmount(const char *id)
 		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
 		rmdir(path);
 	}
-	if (!dir)
-		return;
 	closedir(dir);
 	if (rmdir(folder) < 0)
-		log_warn("remove %s: %s", folder, strerror(errno));
+		return err_set(e, errno, "remove %s", folder);
+	return 0;
 }
 
 void ctr_volumes_done(struct ctr *ctr)

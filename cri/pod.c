@@ -176,13 +176,14 @@ static void record_name(char name[static RECORD_NAME], const char *id)
 	snprintf(name, RECORD_NAME, RECORD_PREFIX "%s", id);
 }
 
-void pod_unrecord(struct pod *pod)
+int pod_unrecord(struct pod *pod, struct err *e)
 {
 	char name[RECORD_NAME];
 
 	record_name(name, pod->id);
 	if (unlinkat(pod->crid->records, name, 0) < 0 && errno != ENOENT)
-		log_warn("remove record %s: %s", name, strerror(errno));
+		return err_set(e, errno, "remove record %s", name);
+	return 0;
 }
 
 int pod_record(struct pod *pod, struct err *e)
@@ -324,10 +325,7 @@ static void sort(struct map *map)
 		map_set(map, all[i]->id, all[i]);
 }
 
-/*
- * A record that cannot be read is moved aside: the pod it was about is swept like any leftover.
- * What a kill between writing and renaming left goes, of containers too.
- */
+/* A record that cannot be read is moved aside: the pod it was about is swept like any leftover. */
 void pod_load_all(struct crid *crid)
 {
 	int fd = openat(crid->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -337,8 +335,6 @@ void pod_load_all(struct crid *crid)
 	while (dir && (d = readdir(dir))) {
 		struct err e = { 0 };
 
-		if (str_ends(d->d_name, ".new"))
-			unlinkat(crid->records, d->d_name, 0);
 		if (!str_starts(d->d_name, RECORD_PREFIX) ||
 		    !id_valid(d->d_name + strlen(RECORD_PREFIX)))
 			continue;

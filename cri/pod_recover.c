@@ -161,9 +161,12 @@ static void sweep_pod_folder(struct crid *crid, int dir, const char *id)
 
 static void sweep_volumes(struct crid *crid, int dir, const char *id)
 {
+	struct err e = { 0 };
+
 	(void)crid;
 	(void)dir;
-	ctr_volumes_unmount(id);
+	if (ctr_volumes_unmount(id, &e) < 0)
+		log_warn("%s", err_text(&e));
 }
 
 /* Its processes die now; the empty cgroup goes at the next start at the latest. */
@@ -185,8 +188,11 @@ static void sweep_shim(struct crid *crid, int dir, const char *id)
 
 static void sweep_active(struct crid *crid, int dir, const char *id)
 {
+	struct err e = { 0 };
+
 	(void)dir;
-	crid_trash(crid, id);
+	if (crid_trash(crid, id, &e) < 0)
+		log_warn("%s", err_text(&e));
 }
 
 static void sweep_all(struct crid *crid)

@@ -87,36 +87,31 @@ static char *pod_json(const struct pod *pod)
 	return json_out_take(&out);
 }
 
-static void remove_folder(const struct pod *pod)
-{
-	auto_free char *name = mem_printf("pods/%s", pod->id);
-	struct err e = { 0 };
-
-	if (path_remove_tree(pod->crid->run, name, &e) < 0)
-		log_warn("pod %s: %s", pod->id, err_text(&e));
-}
-
 static int run_folder(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
 	auto_free char *name = mem_printf("pods/%s", pod->id);
-	auto_free char *file = mem_printf("%s/pod.json", name);
-	auto_free char *json = pod_json(pod);
 
 	if (mkdirat(pod->crid->run, name, 0711) < 0)
 		return err_set(e, errno, "make folder %s", name);
-	if (path_replace(pod->crid->run, file, json, strlen(json), 0600, PATH_FAST, e) < 0) {
-		remove_folder(pod);
-		return -e->code;
-	}
 	return 0;
 }
 
 static int undo_folder(void *ctx, struct err *e)
 {
-	(void)e;
-	remove_folder(ctx);
-	return 0;
+	struct pod *pod = ctx;
+	auto_free char *name = mem_printf("pods/%s", pod->id);
+
+	return path_remove_tree(pod->crid->run, name, e);
+}
+
+static int run_describe(void *ctx, struct err *e)
+{
+	struct pod *pod = ctx;
+	auto_free char *file = mem_printf("pods/%s/pod.json", pod->id);
+	auto_free char *json = pod_json(pod);
+
+	return path_replace(pod->crid->run, file, json, strlen(json), 0600, PATH_FAST, e);
 }
 
 /* One tmpfs for all containers of the pod; it is charged to who writes into it. */
@@ -468,14 +463,13 @@ static int run_intent(void *ctx, struct err *e)
 
 static int undo_intent(void *ctx, struct err *e)
 {
-	(void)e;
-	pod_unrecord(ctx);
-	return 0;
+	return pod_unrecord(ctx, e);
 }
 
 static const struct flow_step steps[] = {
 	{ "write the record", run_intent, undo_intent },
 	{ "make the folder", run_folder, undo_folder },
+	{ "describe it to the shim", run_describe, NULL },
 	{ "make /dev/shm", run_shm, undo_shm },
 	{ "make cgroups", run_cgroups, undo_cgroups },
 	{ "guard the shim", run_guard, undo_guard },

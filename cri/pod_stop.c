@@ -239,32 +239,37 @@ static void on_stopped(void *ctx, const struct err *e)
 
 /* Remove ----------------------------------------------------------------------- */
 
-/* Continued by pod_ctr_removed(). */
+static bool is_any_busy(const struct pod *pod)
+{
+	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node) {
+		if (flow_busy(&ctr->flow))
+			return true;
+	}
+	return false;
+}
+
+/* Continued by pod_ctr_removed(), unless each has gone or failed at once. */
 static int remove_containers(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
 
-	(void)e;
 	pod->ctr_err.code = 0;
 	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
 		ctr_want_removal(ctr);
-	if (list_empty(&pod->ctrs))
-		return 0;
-	pod->waits_for_ctrs = true;
-	return FLOW_WAIT;
+	if (is_any_busy(pod)) {
+		pod->waits_for_ctrs = true;
+		return FLOW_WAIT;
+	}
+	if (pod->ctr_err.code)
+		*e = pod->ctr_err;
+	return -e->code;
 }
 
 void pod_ctr_removed(struct pod *pod, const struct err *e)
 {
-	bool busy = false;
-
-	if (!pod->waits_for_ctrs)
-		return;
 	if (e->code)
 		pod->ctr_err = *e;
-	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
-		busy = busy || flow_busy(&ctr->flow);
-	if (busy)
+	if (!pod->waits_for_ctrs || is_any_busy(pod))
 		return;
 	pod->waits_for_ctrs = false;
 	ev_mark(&pod->last);
@@ -280,9 +285,7 @@ static int remove_folder(void *ctx, struct err *e)
 
 static int remove_record(void *ctx, struct err *e)
 {
-	(void)e;
-	pod_unrecord(ctx);
-	return 0;
+	return pod_unrecord(ctx, e);
 }
 
 static const struct flow_step remove_steps[] = {
@@ -339,6 +342,9 @@ void pod_next(struct pod *pod)
 		return;
 	}
 	pod->state = POD_REMOVING;
+	/* the next pod of this name need not wait */
+	if (map_get(&pod->crid->pod_keys, pod->key) == pod)
+		map_remove(&pod->crid->pod_keys, pod->key);
 	ev_add_work(&pod->crid->ev, &pod->last, on_last, pod);
 	pod_changed(pod);
 	flow_start(&pod->flow, remove_steps, sizeof(remove_steps) / sizeof(remove_steps[0]), pod,
@@ -349,9 +355,6 @@ void pod_want(struct pod *pod, enum pod_goal goal)
 {
 	if (goal > pod->goal)
 		pod->goal = goal;
-	/* the next pod of this name need not wait */
-	if (goal == POD_REMOVE && map_get(&pod->crid->pod_keys, pod->key) == pod)
-		map_remove(&pod->crid->pod_keys, pod->key);
 	if (pod->state == POD_CREATING && flow_busy(&pod->flow))
 		flow_abort(&pod->flow);
 	pod_next(pod);
