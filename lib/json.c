@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
@@ -28,6 +29,8 @@ struct json_reader {
 	size_t nodes;
 	const char *key;
 	bool have_root;
+	yajl_handle parser;
+	size_t end; /* of the root in the text */
 	struct err *e;
 };
 
@@ -65,6 +68,11 @@ static const char *json_keep(struct json_reader *r, const unsigned char *text, s
 	copy = json_room(r->tree, len + 1);
 	memcpy(copy, text, len);
 	copy[len] = '\0';
+	/* the parser lets surrogates and needlessly long sequences through, our peers do not */
+	if (!str_is_utf8(copy)) {
+		err_set(r->e, EINVAL, "a string that is no UTF-8");
+		return NULL;
+	}
 	return copy;
 }
 
@@ -81,6 +89,7 @@ static struct json *json_add(struct json_reader *r, enum json_type type)
 	if (!parent) {
 		node = &r->tree->root;
 		r->have_root = true;
+		r->end = yajl_get_bytes_consumed(r->parser);
 	} else {
 		node = json_room(r->tree, sizeof(*node));
 		memset(node, 0, sizeof(*node));
@@ -159,10 +168,6 @@ static int json_on_map_key(void *ctx, const unsigned char *text, size_t len)
 		err_set(r->e, E2BIG, "more than %d keys in an object", JSON_KEYS_MAX);
 		return 0;
 	}
-	if (json_get(object, r->key)) {
-		err_set(r->e, EINVAL, "key %.64s twice", r->key);
-		return 0;
-	}
 	return 1;
 }
 
@@ -175,8 +180,37 @@ static int json_on_end(void *ctx)
 {
 	struct json_reader *r = ctx;
 
-	r->depth--;
+	if (--r->depth == 0)
+		r->end = yajl_get_bytes_consumed(r->parser);
 	return 1;
+}
+
+static int json_compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Looked for at the end and by sorting: with each key, thousands of keys would take seconds. */
+static int json_on_end_map(void *ctx)
+{
+	struct json_reader *r = ctx;
+	const struct json *object = r->stack[r->depth - 1];
+	auto_free const char **many = NULL;
+	const char *few[16], **keys = few;
+	size_t n = 0;
+
+	if (object->count > sizeof(few) / sizeof(few[0]))
+		keys = many = mem_array(object->count, sizeof(*keys));
+	json_each(child, object)
+		keys[n++] = child->key;
+	qsort(keys, n, sizeof(*keys), json_compare_keys);
+	for (size_t i = 1; i < n; i++) {
+		if (str_eq(keys[i - 1], keys[i])) {
+			err_set(r->e, EINVAL, "key %.64s twice", keys[i]);
+			return 0;
+		}
+	}
+	return json_on_end(ctx);
 }
 
 static const yajl_callbacks json_callbacks = {
@@ -186,7 +220,7 @@ static const yajl_callbacks json_callbacks = {
 	.yajl_string = json_on_string,
 	.yajl_start_map = json_on_start_map,
 	.yajl_map_key = json_on_map_key,
-	.yajl_end_map = json_on_end,
+	.yajl_end_map = json_on_end_map,
 	.yajl_start_array = json_on_start_array,
 	.yajl_end_array = json_on_end,
 };
@@ -206,32 +240,53 @@ static int json_syntax_error(yajl_handle parser, const char *text, size_t len, s
 	return -EINVAL;
 }
 
+/* Behind the end of a text the parser lets half a token through. */
+static bool json_is_blank(const char *text, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && memchr(" \t\r\n\v\f", text[i], 6))
+		i++;
+	return i == len;
+}
+
+static int json_run(struct json_reader *r, const char *text, size_t len)
+{
+	yajl_status status = yajl_parse(r->parser, (const unsigned char *)text, len);
+	bool number; /* alone: it ends with the text */
+
+	if (status == yajl_status_ok) {
+		number = !r->have_root;
+		status = yajl_complete_parse(r->parser);
+		r->end = number ? len : r->end;
+	}
+	if (status == yajl_status_client_canceled)
+		return err_wrap(r->e, "JSON");
+	if (status != yajl_status_ok)
+		return json_syntax_error(r->parser, text, len, r->e);
+	if (!r->have_root || r->depth > 0)
+		return err_set(r->e, EINVAL, "JSON: ends too early");
+	if (!json_is_blank(text + r->end, len - r->end))
+		return err_set(r->e, EINVAL, "JSON: goes on behind its end");
+	return 0;
+}
+
 int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
 {
 	struct json_reader r = { .e = e };
 	auto_json *root = NULL;
-	yajl_handle parser;
-	yajl_status status;
-	int result = 0;
+	int result;
 
 	if (len > JSON_TEXT_MAX)
 		return err_set(e, EFBIG, "JSON of %zu bytes", len);
 	e->code = 0;
 	r.tree = mem_alloc(sizeof(*r.tree));
 	root = &r.tree->root;
-	parser = yajl_alloc(&json_callbacks, NULL, &r);
-	if (!parser)
+	r.parser = yajl_alloc(&json_callbacks, NULL, &r);
+	if (!r.parser)
 		return err_set(e, ENOMEM, "JSON parser");
-	status = yajl_parse(parser, (const unsigned char *)text, len);
-	if (status == yajl_status_ok)
-		status = yajl_complete_parse(parser);
-	if (status == yajl_status_client_canceled)
-		result = err_wrap(e, "JSON");
-	else if (status != yajl_status_ok)
-		result = json_syntax_error(parser, text, len, e);
-	else if (!r.have_root || r.depth > 0)
-		result = err_set(e, EINVAL, "JSON: ends too early");
-	yajl_free(parser);
+	result = json_run(&r, text, len);
+	yajl_free(r.parser);
 	if (result < 0)
 		return result;
 	*ret = mem_take(&root);

@@ -4,25 +4,6 @@
 #include <assert.h>
 #include <inttypes.h>
 
-/* Length of the UTF-8 sequence at p (RFC 3629), 0 when it is none. */
-static size_t json_out_utf8(const unsigned char *p)
-{
-	static const unsigned char lowest[] = { 0, 0, 0x80, 0xa0, 0x90 };
-	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-
-	if (*p < 0xc2 || *p > 0xf4)
-		return 0;
-	if ((*p == 0xe0 || *p == 0xf0) && p[1] < lowest[n])
-		return 0;
-	if ((*p == 0xed && p[1] > 0x9f) || (*p == 0xf4 && p[1] > 0x8f))
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
 static void json_out_quoted(struct str *s, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
@@ -42,7 +23,7 @@ static void json_out_quoted(struct str *s, const char *text)
 			str_add_char(s, (char)*p++);
 		} else if (*p < 0x20) {
 			str_printf(s, "\\u%04x", *p++);
-		} else if ((n = json_out_utf8(p)) > 0) {
+		} else if ((n = str_utf8((const char *)p)) > 0) {
 			str_add_mem(s, p, n);
 			p += n;
 		} else {

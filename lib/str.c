@@ -175,3 +175,36 @@ char *str_escape(const char *text, size_t len, size_t max)
 	}
 	return str_take(&s);
 }
+
+size_t str_utf8(const char *text)
+{
+	static const unsigned char lowest[] = { 0, 0, 0x80, 0xa0, 0x90 };
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+
+	if (*p < 0x80)
+		return 1;
+	if (*p < 0xc2 || *p > 0xf4)
+		return 0;
+	if ((*p == 0xe0 || *p == 0xf0) && p[1] < lowest[n])
+		return 0;
+	if ((*p == 0xed && p[1] > 0x9f) || (*p == 0xf4 && p[1] > 0x8f))
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return n;
+}
+
+bool str_is_utf8(const char *text)
+{
+	size_t n;
+
+	for (; *text; text += n) {
+		n = str_utf8(text);
+		if (!n)
+			return false;
+	}
+	return true;
+}

@@ -65,6 +65,10 @@ char *str_field(char **rest, const char *separators);
 /* Lower-case hex of len bytes into dst (2 * len + 1 bytes). */
 void str_hex(char *dst, const void *data, size_t len);
 
+/* Length of the character at text (RFC 3629), 0 when it is no UTF-8; 1 for the NUL at the end. */
+size_t str_utf8(const char *text);
+bool str_is_utf8(const char *text);
+
 /* Copy of text with every byte outside printable ASCII as \xNN: for names of foreign origin in
  * logs. */
 char *str_escape(const char *text, size_t len, size_t max);

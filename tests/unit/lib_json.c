@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/json.h"
@@ -46,8 +47,28 @@ static void typed_members_are_read(void **state)
 static void what_is_no_json_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",    "{",	      "{\"a\":1,}", "[1 2]",	"{\"a\":1,\"a\":2}",
-		"nul", "\"\\u0000\"", "{} {}",	    "\"\xff\"", "{\"a\" 1}",
+		"",
+		"{",
+		"{\"a\":1,}",
+		"[1 2]",
+		"{\"a\":1,\"a\":2}",
+		"nul",
+		"\"\\u0000\"",
+		"{} {}",
+		"\"\xff\"",
+		"{\"a\" 1}",
+		/* half a token behind the end */
+		"{} \"a",
+		"[] tru",
+		"0\"x",
+		"\"a\" \"",
+		/* not the shortest form, halves of pairs, beyond the last character */
+		"[\"\xc0\x80\"]",
+		"[\"\xe0\x80\xaf\"]",
+		"[\"\xed\xa0\x80\"]",
+		"[\"\\udc00\"]",
+		"[\"\xf4\x90\x80\x80\"]",
+		"{\"\xc1\xbf\":1}",
 	};
 
 	(void)state;
@@ -59,6 +80,30 @@ static void what_is_no_json_is_refused(void **state)
 		assert_true(e.code > 0 && e.msg[0]);
 		assert_null(root);
 	}
+}
+
+static void a_key_twice_is_found_among_thousands(void **state)
+{
+	auto_json_out o = { 0 };
+	struct err e = { 0 };
+	struct json *root = NULL;
+
+	(void)state;
+	json_out_object(&o, NULL);
+	for (int i = 0; i < 4000; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "k%d", i);
+		json_out_int(&o, key, i);
+	}
+	json_out_end(&o);
+	assert_int_equal(json_parse(o.s.text, o.s.len, &root, &e), 0);
+	assert_int_equal(root->count, 4000);
+	json_free(root);
+	o.s.text[o.s.len - 1] = ',';
+	str_add(&o.s, "\"k1234\":0}");
+	assert_int_equal(json_parse(o.s.text, o.s.len, &root, &e), -EINVAL);
+	assert_string_equal(e.msg, "JSON: key k1234 twice");
 }
 
 static void depth_is_limited(void **state)
@@ -112,6 +157,7 @@ static void bytes_that_are_no_utf8_become_the_replacement(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(typed_members_are_read),
 	cmocka_unit_test(what_is_no_json_is_refused),
+	cmocka_unit_test(a_key_twice_is_found_among_thousands),
 	cmocka_unit_test(depth_is_limited),
 	cmocka_unit_test(writing_and_reading_agree),
 	cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement),
