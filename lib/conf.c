@@ -159,7 +159,8 @@ static int conf_split(char *line, struct conf_word *words, size_t *ret_count, st
 				return err_set(e, EINVAL, "boot line: %.64s has no value", word);
 			*value++ = '\0';
 			known = (struct conf_word){ word + strlen("berth."), value };
-			if (!strchr(known.key, '.'))
+			/* two keys must not become one when they are written */
+			if (!strchr(known.key, '.') || !str_is_utf8(known.key))
 				return err_set(e, EINVAL, "boot line: %.64s: no part.key",
 					       known.key);
 		}

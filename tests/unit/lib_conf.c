@@ -51,6 +51,8 @@ static void bad_words_are_named(void **state)
 	assert_int_equal(conf_merge(&none, "berth.net.ip", &json, &e), -EINVAL);
 	assert_string_equal(e.msg, "boot line: berth.net.ip has no value");
 	assert_int_equal(conf_merge(&none, "berth.x=1", &json, &e), -EINVAL);
+	/* both would be written as one */
+	assert_int_equal(conf_merge(&none, "berth.a.\xff=1 berth.a.\xfe=2", &json, &e), -EINVAL);
 	assert_null(json);
 }
 
