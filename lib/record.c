@@ -62,7 +62,8 @@ static int record_parse(char *text, size_t len, const char *kind, struct record 
 		return err_set(e, EBADMSG, "no header");
 	if (!str_eq(word, kind))
 		return err_set(e, EBADMSG, "a record of kind %s, not %s", word, kind);
-	if (body_len + 1 != len - (size_t)(body - text) || record_crc(body, body_len) != crc)
+	if (body_len > RECORD_MAX || body_len + 1 != len - (size_t)(body - text) ||
+	    record_crc(body, body_len) != crc)
 		return err_set(e, EBADMSG, "damaged");
 	if (id_boot(mine, e) < 0)
 		return -e->code;

@@ -119,6 +119,18 @@ static void a_torn_record_counts_as_absent(void **state)
 	assert_int_equal(record_read(root, "none", "pod", &other, &e), -ENOENT);
 }
 
+static void a_record_with_a_length_beyond_all_is_damaged(void **state)
+{
+	static const char text[] = "berth-record 1 pod 0 00000000 18446744073709551615\n";
+	struct record r = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(path_replace(root, "r", text, strlen(text), 0600, PATH_FAST, &e), 0);
+	assert_int_equal(record_read(root, "r", "pod", &r, &e), -EBADMSG);
+	assert_string_equal(e.msg, "record r: damaged");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_link_cannot_leave_the_root, setup, teardown),
 	cmocka_unit_test_setup_teardown(folders_are_made_inside_the_root_through_links, setup,
@@ -126,6 +138,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_file_is_replaced_whole, setup, teardown),
 	cmocka_unit_test_setup_teardown(a_tree_is_removed_without_following_links, setup, teardown),
 	cmocka_unit_test_setup_teardown(a_torn_record_counts_as_absent, setup, teardown),
+	cmocka_unit_test_setup_teardown(a_record_with_a_length_beyond_all_is_damaged, setup,
+					teardown),
 };
 
 TEST_MAIN(tests)
