@@ -9,6 +9,7 @@
 
 #define BACKOFF_MS 100
 #define BACKOFF_MAX_MS 10000
+#define TIME_MAX_MS (7 * 24 * 3600 * 1000) /* a week: a sum with the clock stays in range */
 
 #define FIELD(key, kind, member)                                             \
 	{                                                                    \
@@ -54,6 +55,20 @@ static int spec_check_name(const char *name, const char *const *names, size_t co
 	return 0;
 }
 
+static int spec_check_numbers(const struct service_spec *spec, struct err *e)
+{
+	if (spec->stop_ms > TIME_MAX_MS || spec->ready_ms > TIME_MAX_MS ||
+	    spec->watchdog_ms > TIME_MAX_MS)
+		return err_set(e, ERANGE, "a time is longer than %d ms", TIME_MAX_MS);
+	if (spec->oom_score_adj < -1000 || spec->oom_score_adj > 1000)
+		return err_set(e, ERANGE, "oom_score_adj: %d is not -1000 to 1000",
+			       spec->oom_score_adj);
+	/* -1 means "as it is" to the kernel: root */
+	if (spec->uid == UINT32_MAX || spec->gid == UINT32_MAX)
+		return err_set(e, ERANGE, "uid, gid: %u is nobody", UINT32_MAX);
+	return 0;
+}
+
 static int spec_check(struct service_spec *spec, const char *const *names, size_t count,
 		      struct err *e)
 {
@@ -71,6 +86,8 @@ static int spec_check(struct service_spec *spec, const char *const *names, size_
 		return err_set(e, EINVAL,
 			       notify ? "uid: the notify socket is root's alone"
 				      : "watchdog_ms: not of type notify");
+	if (spec_check_numbers(spec, e) < 0)
+		return -e->code;
 	for (const char **name = spec->after; name && *name; name++) {
 		size_t row = spec_row(names, count, *name);
 

@@ -112,6 +112,12 @@ static void a_wrong_row_is_refused_by_its_key(void **state)
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"stop_timeout\":5}",
 		  "stop_timeout: unknown key" },
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"stop_timeout_ms\":-5}", "stop_timeout_ms" },
+		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"ready_timeout_ms\":18446744073709551615}",
+		  "a time is longer than 604800000 ms" },
+		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"oom_score_adj\":1001}",
+		  "oom_score_adj: 1001 is not -1000 to 1000" },
+		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"uid\":4294967295}",
+		  "uid, gid: 4294967295 is nobody" },
 	};
 	struct services all = { .count = 1, .row = { { .spec.name = "log" } } };
 
