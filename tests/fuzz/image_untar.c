@@ -16,13 +16,7 @@
 
 #define ENTRIES 64
 
-static char top[] = "/dev/shm/berth-fuzz.XXXXXX";
 static int top_fd = -1;
-
-static void remove_top(void)
-{
-	rmdir(top);
-}
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed);
@@ -53,10 +47,7 @@ static void set_up(void)
 	if (top_fd >= 0)
 		return;
 	setlocale(LC_CTYPE, "C.UTF-8");
-	if (!mkdtemp(top))
-		abort();
-	top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	atexit(remove_top);
+	top_fd = fuzz_folder();
 }
 
 /* Whatever the tar says, it happens below the layer's folder. */

@@ -10,6 +10,9 @@ command -v clang > /dev/null || skip_all "clang is missing"
 build=$TOP/build/fuzz
 options="-timeout=10 -rss_limit_mb=512 -close_fd_mask=1 -print_final_stats=1"
 mkdir -p "$build"
+FUZZ_FOLDER=$(mktemp -d /dev/shm/berth-fuzz.XXXXXX)
+export FUZZ_FOLDER
+at_exit 'rm -rf "$FUZZ_FOLDER"'
 (
 	cd "$build" || exit
 	[ -f config.status ] || "$TOP/configure" CC=clang --enable-sanitizers --enable-fuzz
