@@ -79,17 +79,22 @@ struct image *store_image_add(struct store *s, const char *id, struct config *co
 	return image;
 }
 
+/* Sorted, each text once; takes it over. */
 static void add_text(char ***list, size_t *n, char *text)
 {
-	for (size_t i = 0; i < *n; i++) {
-		if (str_eq((*list)[i], text)) {
-			free(text);
-			return;
-		}
+	size_t at = 0;
+	int order = -1;
+
+	while (at < *n && (order = strcmp((*list)[at], text)) < 0)
+		at++;
+	if (order == 0) {
+		free(text);
+		return;
 	}
 	*list = mem_realloc(*list, (*n + 2) * sizeof(char *));
-	(*list)[(*n)++] = text;
-	(*list)[*n] = NULL;
+	memmove(*list + at + 1, *list + at, (*n - at + 1) * sizeof(char *));
+	(*list)[at] = text;
+	(*n)++;
 }
 
 void store_image_rename(struct store *s, struct image *image)
