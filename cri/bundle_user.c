@@ -35,8 +35,10 @@ static int open_accounts(int rootfs, const char *path, FILE **ret, struct err *e
 	int r = path_open(rootfs, path, &place, e);
 
 	*ret = NULL;
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR) {
+		*e = (struct err){ 0 };
 		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (fstat(place, &st) < 0)

@@ -52,22 +52,23 @@ static int make_log_folder(const struct ctr *ctr, struct err *e)
 
 /* The bundle, also in the child: device nodes and profiles are host paths, too ------ */
 
-static char *target_ns(const struct ctr *ctr, struct err *e)
+/* The pid namespace of the container that this one targets; NULL where it targets none. */
+static int target_ns(const struct ctr *ctr, char **ret, struct err *e)
 {
 	const Cri__LinuxContainerSecurityContext *sc = security(ctr);
 	const Cri__NamespaceOption *ns = sc ? sc->namespace_options : NULL;
 	struct ctr *target;
 
+	*ret = NULL;
 	if (!ns || ns->pid != CRI__NAMESPACE_MODE__TARGET)
-		return NULL;
+		return 0;
 	target = ctr_find(ctr->crid, ns->target_id);
 	if (!target || target->pod != ctr->pod)
-		err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
-	else if (target->state != CTR_RUNNING)
-		err_set(e, EINVAL, "target container %s: not running", ns->target_id);
-	else
-		return mem_printf("/proc/%d/ns/pid", target->pid);
-	return NULL;
+		return err_set(e, EINVAL, "target container %s: not in this pod", ns->target_id);
+	if (target->state != CTR_RUNNING)
+		return err_set(e, EINVAL, "target container %s: not running", ns->target_id);
+	*ret = mem_printf("/proc/%d/ns/pid", target->pid);
+	return 0;
 }
 
 static int write_config(struct ctr *ctr, int run, struct err *e)
@@ -77,7 +78,7 @@ static int write_config(struct ctr *ctr, int run, struct err *e)
 	bool host_ipc = pod_ipc_mode(ctr->pod) == CRI__NAMESPACE_MODE__NODE;
 	auto_free char *pod_dir = pod_path(ctr->pod, "");
 	auto_free char *shm = host_ipc ? NULL : pod_path(ctr->pod, "shm");
-	auto_free char *target = target_ns(ctr, e);
+	auto_free char *target = NULL;
 	auto_free char *json = NULL;
 	struct bundle b = {
 		.id = ctr->id,
@@ -90,14 +91,16 @@ static int write_config(struct ctr *ctr, int run, struct err *e)
 		.pod_dir = pod_dir,
 		.shm = shm,
 		.cgroups_path = ctr->cgroup,
-		.target_pid_ns = target,
 		.node_name = ctr->crid->hostname,
 		.image_paths = trees,
 	};
 
 	for (size_t i = 0; i < ctr->nvolumes; i++)
 		trees[ctr->volumes[i].mount] = ctr->volumes[i].path;
-	if (e->code || bundle_write(&b, &json, e) < 0)
+	if (target_ns(ctr, &target, e) < 0)
+		return err_wrap(e, "config.json");
+	b.target_pid_ns = target;
+	if (bundle_write(&b, &json, e) < 0)
 		return err_wrap(e, "config.json");
 	return path_replace(run, name, json, strlen(json), 0600, PATH_FAST, e);
 }

@@ -38,7 +38,7 @@ static void fail(struct flow *f)
 	undo_on(f);
 }
 
-/* Where the time goes, for whoever sets BERTH_LOG=debug. */
+/* Says where the time goes, for whoever sets BERTH_LOG=debug. */
 static void step_done(struct flow *f)
 {
 	uint64_t now = step_now_us();
@@ -46,6 +46,7 @@ static void step_done(struct flow *f)
 	log_debug("%s: %s: %llu us", f->label ?: "flow", f->steps[f->at].name,
 		  (unsigned long long)(now - f->start_us));
 	f->start_us = now;
+	f->err = (struct err){ 0 }; /* of something tried in a step that went well */
 	f->at++;
 }
 

@@ -325,7 +325,10 @@ static void sort(struct map *map)
 		map_set(map, all[i]->id, all[i]);
 }
 
-/* A record that cannot be read is moved aside: the pod it was about is swept like any leftover. */
+/*
+ * A record that cannot be read is moved aside: the pod it was about is swept like any leftover.
+ * What a kill between writing and renaming left goes, of containers too.
+ */
 void pod_load_all(struct crid *crid)
 {
 	int fd = openat(crid->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -335,6 +338,8 @@ void pod_load_all(struct crid *crid)
 	while (dir && (d = readdir(dir))) {
 		struct err e = { 0 };
 
+		if (str_ends(d->d_name, ".new"))
+			unlinkat(crid->records, d->d_name, 0);
 		if (!str_starts(d->d_name, RECORD_PREFIX) ||
 		    !id_valid(d->d_name + strlen(RECORD_PREFIX)))
 			continue;

@@ -342,9 +342,6 @@ void pod_next(struct pod *pod)
 		return;
 	}
 	pod->state = POD_REMOVING;
-	/* the next pod of this name need not wait */
-	if (map_get(&pod->crid->pod_keys, pod->key) == pod)
-		map_remove(&pod->crid->pod_keys, pod->key);
 	ev_add_work(&pod->crid->ev, &pod->last, on_last, pod);
 	pod_changed(pod);
 	flow_start(&pod->flow, remove_steps, sizeof(remove_steps) / sizeof(remove_steps[0]), pod,
@@ -355,6 +352,9 @@ void pod_want(struct pod *pod, enum pod_goal goal)
 {
 	if (goal > pod->goal)
 		pod->goal = goal;
+	/* the next pod of this name need not wait */
+	if (goal == POD_REMOVE && map_get(&pod->crid->pod_keys, pod->key) == pod)
+		map_remove(&pod->crid->pod_keys, pod->key);
 	if (pod->state == POD_CREATING && flow_busy(&pod->flow))
 		flow_abort(&pod->flow);
 	pod_next(pod);

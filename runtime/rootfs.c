@@ -44,7 +44,9 @@ int rootfs_attach(struct birth *b, struct err *e)
 	if (rootfs_cut_off(b->spec, e) < 0)
 		return -e->code;
 	if (b->rootfs < 0) {
-		place = openat(b->bundle, b->spec->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		/* no link: mount points are made in there */
+		place = openat(b->bundle, b->spec->root_path,
+			       O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (place < 0)
 			return err_set(e, errno, "root.path %s", b->spec->root_path);
 		if (mnt_clone(place, "", true, &copy, e) < 0)

@@ -173,8 +173,13 @@ const parts = {
     await call('StopContainer', { container_id: q, timeout: '10' });
     s = await status(q);
     same('the stop signal is the one asked for', [s.exit_code, s.stop_signal], [11, 'SIGNAL_SIGUSR1']);
+    const bare = 'registry.k8s.io/pause:3.9';
+    await call('PullImage', { image: { image: bare } }, 60);
+    const r = await start(pod, 'bare', [], { image: { image: bare } });
+    same('an image without accounts runs', (await status(r)).state, 'CONTAINER_RUNNING');
     await start(pod, 'left', ['sleep', '1000']);
     await remove(pod);
+    await call('RemoveImage', { image: { image: bare } });
     same('a pod is removed with what still runs in it', (await call('ListContainers', {})).containers, []);
   },
 

@@ -136,6 +136,7 @@ static void an_image_without_accounts_knows_numbers_only(void **state)
 	unlinkat(root, "etc/passwd", 0);
 	unlinkat(root, "etc/group", 0);
 	assert_found(NULL, "12:13", "12:13 - 13");
+	assert_found(NULL, "", "0:0 - 0");
 	assert_found(NULL, "web", "user web is not in the image's etc/passwd");
 }
 
