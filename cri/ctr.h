@@ -127,6 +127,8 @@ int ctr_signal(const char *text);
 /* {"uid", "gid", "groups"} */
 int ctr_read_user(struct bundle_user *u, const struct json *user, struct err *e);
 
+/* A step of its flows: SIGKILL for what the shim left of it, and its cgroup's end. */
+int ctr_end_processes(void *ctx, struct err *e);
 /* It is gone, nothing is left: its callers are told. e: why, when it was not asked for. */
 void ctr_gone(struct ctr *ctr, const struct err *e);
 

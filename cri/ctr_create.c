@@ -273,7 +273,7 @@ static int undo_guard(void *ctx, struct err *e)
 
 	(void)e;
 	if (!shimlink_is_open(&ctr->pod->shim))
-		return 0; /* the pod's end takes it along */
+		return 0;
 	shimlink_request(&ctr->pod->shim, SHIM_DELETE, body, NULL, 0, CREATE_MS, on_deleted, ctr);
 	return FLOW_WAIT;
 }
@@ -295,6 +295,8 @@ static const struct flow_step steps[] = {
 	{ "make its folder", run_folder, undo_folder },
 	{ "guard its layers", run_guard, undo_prepare },
 	{ "prepare", run_prepare, NULL },
+	{ "guard its processes", run_guard,
+	  ctr_end_processes }, /* a shim may die before it tells */
 	{ "guard it", run_guard, undo_guard },
 	{ "create it by the shim", run_create, NULL },
 	{ "show it", run_created, NULL },

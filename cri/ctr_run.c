@@ -280,7 +280,7 @@ static void on_poll(void *arg)
 }
 
 /* Dead already when the shim did its part. */
-static int remove_processes(void *ctx, struct err *e)
+int ctr_end_processes(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
 
@@ -310,7 +310,7 @@ static int remove_record(void *ctx, struct err *e)
 
 static const struct flow_step remove_steps[] = {
 	{ "remove it from the shim", remove_from_shim, NULL },
-	{ "end its processes", remove_processes, NULL },
+	{ "end its processes", ctr_end_processes, NULL },
 	{ "remove its files", remove_files, NULL },
 	{ "remove its record", remove_record, NULL },
 };
