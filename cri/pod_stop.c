@@ -232,7 +232,9 @@ static void on_stopped(void *ctx, const struct err *e)
 		pod->state = POD_NOTREADY;
 	log_info("pod %s: stopped", pod->id);
 	ctr_recover(pod);
-	pod_changed(pod);
+	/* else the next record says so: nobody is ever shown what was only half made */
+	if (pod->goal != POD_REMOVE)
+		pod_changed(pod);
 	answer_stop(pod, e);
 	pod_next(pod);
 }
