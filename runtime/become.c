@@ -186,6 +186,14 @@ int become_own(int fd, uid_t uid, struct err *e)
 	return 0;
 }
 
+/* A caller's null device: the container's own does as well, and needs nothing of the host's. */
+static bool become_is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
 int become_stdio(struct birth *b, struct err *e)
 {
 	int high[3];
@@ -197,6 +205,8 @@ int become_stdio(struct birth *b, struct err *e)
 	for (int i = 0; i < 3; i++) {
 		int fd = b->slave >= 0 ? b->slave : b->stdio[i];
 
+		if (fd >= 0 && become_is_null(fd))
+			fd = -1;
 		if (fd < 0 && null < 0)
 			null = become_null(b);
 		high[i] = fcntl(fd < 0 ? null : fd, F_DUPFD_CLOEXEC, 3 + b->preserve_fds);
@@ -406,10 +416,23 @@ static int become_ids(const struct birth *b, struct err *e)
  * next call; with it the filter comes last, so that it need not allow what
  * we still do.
  */
+/* What the program shall have, before a filter that may not know of close_range(2). */
+static int become_fds(struct birth *b, struct err *e)
+{
+	for (int fd = 3; fd < 3 + b->preserve_fds; fd++)
+		fcntl(fd, F_SETFD, 0);
+	/* sync stays until execve closes it: that is how the engine knows */
+	if (close_range((unsigned int)(3 + b->preserve_fds), UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_set(e, errno, "close descriptors");
+	return 0;
+}
+
 int become_user(struct birth *b, struct err *e)
 {
 	const struct spec_process *p = b->process;
 
+	if (become_fds(b, e) < 0)
+		return -e->code;
 	/* in a user namespace that was the engine's business */
 	if (b->spec && !b->spec->ns[SPEC_NS_USER].given && place_scheduler(p, 0, e) < 0)
 		return -e->code;
@@ -436,11 +459,6 @@ int become_user(struct birth *b, struct err *e)
 
 int become_exec(struct birth *b, struct err *e)
 {
-	for (int fd = 3; fd < 3 + b->preserve_fds; fd++)
-		fcntl(fd, F_SETFD, 0);
-	/* sync stays until execve closes it: that is how the engine knows */
-	if (close_range((unsigned int)(3 + b->preserve_fds), UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
-		return err_set(e, errno, "close descriptors");
 	if (b->filter && b->process->no_new_privileges && notify_install(b->filter, b->sync, e) < 0)
 		return -e->code;
 	execve(b->program, (char *const *)(uintptr_t)b->process->args,

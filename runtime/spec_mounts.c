@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runtime/spec.h"
@@ -142,8 +143,10 @@ static int spec_mount_check(struct spec_mount *m, struct err *e)
 		return 0;
 	if (m->bind && (!m->source || !m->source[0]))
 		return err_set(e, EINVAL, "source: missing for a bind mount");
+	/* the kernel would not look at it either, and such files are about */
 	if (m->bind && m->data)
-		return err_set(e, EINVAL, "options: %.64s is unknown to a bind mount", m->data);
+		log_warn("mounts: %.64s: options %.64s change nothing of a bind mount",
+			 m->destination, m->data);
 	if (!m->bind && !m->type[0])
 		return err_set(e, EINVAL, "type: missing");
 	if (!m->bind && (m->rec_set || m->rec_clear))
