@@ -41,6 +41,7 @@ struct create {
 	struct device_rules devices;
 	int cgroups_made; /* folders to take back on failure */
 	int sync; /* our end */
+	bool entered; /* the cgroup may have a process of ours */
 };
 
 int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, pid_t *ret_pid,
@@ -226,6 +227,7 @@ static int create_clone(struct create *cr, struct err *e)
 		birth_container(&cr->birth);
 	close(pair[1]);
 	cr->sync = pair[0];
+	cr->entered = r > 0;
 	return r < 0 ? err_wrap(e, "container %s", cr->c.id) : 0;
 }
 
@@ -336,11 +338,19 @@ static void create_undo(struct create *cr)
 	if (cr->c.cgroup < 0)
 		return;
 	/* hooks of the child may have left something behind */
-	if (cr->c.pid > 0 && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
-			      cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
+	if (cr->entered && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
+			    cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
 		log_warn("container %s: %s", cr->c.id, err_text(&e));
 	if (cr->cgroups_made > 0 && cgroup_remove(cr->en->cgroup_root, cr->c.cgroup_path, &e) == 0)
 		cgroup_remove_made(cr->en->cgroup_root, cr->c.cgroup_path, cr->cgroups_made);
+}
+
+static void create_free(struct create *cr)
+{
+	ns_close(cr->birth.ns);
+	limits_done(&cr->limits);
+	devices_done(&cr->devices);
+	netdevs_done(&cr->birth.netdevs);
 }
 
 int engine_create(struct engine *en, const struct engine_create *args, struct container *ret,
@@ -357,10 +367,7 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 		r = create_clone(&cr, e);
 	if (r == 0)
 		r = create_talk(&cr, e);
-	ns_close(cr.birth.ns);
-	limits_done(&cr.limits);
-	devices_done(&cr.devices);
-	netdevs_done(&cr.birth.netdevs);
+	create_free(&cr);
 	if (r < 0) {
 		create_undo(&cr);
 		fd_close(&cr.sync);
@@ -371,6 +378,34 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 		cr.c.start = fd_take(&cr.sync);
 	fd_close(&cr.sync);
 	cr.c.patience_ms = create_patience(args->spec, SPEC_START_CONTAINER);
+	*ret = cr.c;
+	return 0;
+}
+
+int engine_restore(struct engine *en, const struct engine_create *args, engine_bring *bring,
+		   void *arg, struct container *ret, struct err *e)
+{
+	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .sync = -1 };
+	int r;
+
+	container_init(&cr.c);
+	r = create_prepare(&cr, e);
+	if (r == 0)
+		r = create_cgroup(&cr, e);
+	if (r == 0) {
+		cr.entered = true;
+		r = bring(arg, &cr.c, cr.birth.ns, &cr.c.pid, e);
+	}
+	if (r == 0)
+		r = fd_pidfd(cr.c.pid, &cr.c.pidfd, e);
+	/* its clocks go on where they stood, which takes a namespace */
+	cr.c.timens = true;
+	create_free(&cr);
+	if (r < 0) {
+		create_undo(&cr);
+		container_done(&cr.c);
+		return r;
+	}
 	*ret = cr.c;
 	return 0;
 }

@@ -93,6 +93,19 @@ struct engine_create {
  */
 int engine_create(struct engine *en, const struct engine_create *args, struct container *ret,
 		  struct err *e);
+
+/*
+ * Makes the first process of a restored container, which already runs: into
+ * the cgroup c->cgroup; ns has the namespaces with a path (-1: no path).
+ */
+typedef int engine_bring(void *arg, const struct container *c, const int *ns, pid_t *ret_pid,
+			 struct err *e);
+
+/* As engine_create(), but bring() makes the process; stdio and what a birth needs are its matter.
+ */
+int engine_restore(struct engine *en, const struct engine_create *args, engine_bring *bring,
+		   void *arg, struct container *ret, struct err *e);
+
 void container_init(struct container *c);
 void container_done(struct container *c);
 

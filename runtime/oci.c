@@ -33,6 +33,8 @@ static const struct verb oci_verbs[] = {
 	{ "resume", "ID", 1, 1, oci_verb_resume, "let them go on" },
 	{ "update", "[OPTIONS] ID", 0, -1, oci_verb_update, "change limits" },
 	{ "events", "[OPTIONS] ID", 0, -1, oci_verb_events, "tell what it uses as JSON lines" },
+	{ "checkpoint", "[OPTIONS] ID", 0, -1, oci_verb_checkpoint, "write a container to files" },
+	{ "restore", "[OPTIONS] ID", 0, -1, oci_verb_restore, "make a container from such files" },
 	{ "features", "", 0, 0, oci_verb_features, "print what is implemented as JSON" },
 	{ "spec", "[OPTIONS]", 0, -1, oci_verb_spec, "write a config.json to start from" },
 };
@@ -102,6 +104,17 @@ static void oci_version(void)
 	printf("berth-oci version %s\nspec: %s\n", PACKAGE_VERSION, SPEC_VERSION);
 }
 
+static bool oci_verb_help(const char *name)
+{
+	for (size_t i = 0; i < OCI_VERBS; i++) {
+		if (str_eq(oci_verbs[i].name, name)) {
+			printf("usage: berth-oci %s %s\n", name, oci_verbs[i].args);
+			return true;
+		}
+	}
+	return false;
+}
+
 static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, struct err *e)
 {
 	bool systemd = false;
@@ -137,6 +150,9 @@ static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, str
 		oci_usage(stdout);
 	if (version)
 		oci_version();
+	/* how callers ask whether there is such a verb */
+	if (*argc == 2 && (str_eq((*argv)[1], "--help") || str_eq((*argv)[1], "-h")))
+		help = oci_verb_help((*argv)[0]);
 	*done = help || version || *argc == 0;
 	return 0;
 }

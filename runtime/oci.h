@@ -58,3 +58,5 @@ int oci_verb_update(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_pause(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_resume(void *ctx, int argc, char **argv, struct err *e);
 int oci_verb_events(void *ctx, int argc, char **argv, struct err *e);
+int oci_verb_checkpoint(void *ctx, int argc, char **argv, struct err *e);
+int oci_verb_restore(void *ctx, int argc, char **argv, struct err *e);

@@ -14,6 +14,7 @@
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/caps.h"
+#include "runtime/criu.h"
 #include "runtime/oci.h"
 #include "runtime/options.h"
 #include "runtime/seccomp.h"
@@ -274,6 +275,9 @@ int oci_verb_features(void *ctx, int argc, char **argv, struct err *e)
 	info_linux(&o);
 	json_out_object(&o, "annotations");
 	json_out_text(&o, "berth.version", PACKAGE_VERSION);
+	/* the name that callers look for */
+	json_out_text(&o, "org.opencontainers.runc.checkpoint.enabled",
+		      criu_found() ? "true" : "false");
 	json_out_end(&o);
 	json_out_end(&o);
 	info_print(&o);

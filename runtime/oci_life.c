@@ -18,27 +18,11 @@
 #include "runtime/engine_int.h"
 #include "runtime/filter.h"
 #include "runtime/oci.h"
+#include "runtime/oci_life.h"
 #include "runtime/options.h"
 #include "runtime/spec.h"
 
-/* Options of create and run. */
-struct life {
-	struct oci *oci;
-	const char *id;
-	const char *bundle;
-	const char *config; /* NULL: config.json of the bundle */
-	const char *pid_file;
-	const char *console_socket;
-	const char *pidfd_socket;
-	bool detach, keep, no_pivot, no_new_keyring;
-	int preserve_fds;
-	struct spec spec;
-	struct state state;
-	struct container c;
-	bool made; /* the container exists */
-};
-
-static void life_done(struct life *l)
+void life_done(struct life *l)
 {
 	spec_done(&l->spec);
 	state_done(&l->state);
@@ -119,6 +103,7 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 static int life_make(struct life *l, int listener, struct err *e)
 {
 	struct engine_create args = ENGINE_CREATE_INIT;
+	int r;
 
 	args.id = l->id;
 	args.bundle = l->bundle;
@@ -133,10 +118,12 @@ static int life_make(struct life *l, int listener, struct err *e)
 	args.look_early = true;
 	for (int i = 0; i < 3; i++)
 		args.stdio[i] = i;
-	if (engine_create(&l->oci->engine, &args, &l->c, e) < 0)
-		return -e->code;
-	l->made = true;
-	return 0;
+	if (l->bring)
+		r = engine_restore(&l->oci->engine, &args, l->bring, l, &l->c, e);
+	else
+		r = engine_create(&l->oci->engine, &args, &l->c, e);
+	l->made = r == 0;
+	return r;
 }
 
 static int life_record_made(struct life *l, struct err *e)
@@ -170,7 +157,7 @@ static int life_tell(struct life *l, struct err *e)
 	return l->pid_file ? oci_write_pid(l->pid_file, l->c.pid, e) : 0;
 }
 
-static void life_undo(struct life *l)
+void life_undo(struct life *l)
 {
 	struct err e = { 0 };
 
@@ -182,8 +169,7 @@ static void life_undo(struct life *l)
 		unlink(l->pid_file);
 }
 
-/* listen: later, another berth-oci starts it. */
-static int life_create(struct life *l, bool listen, struct err *e)
+int life_create(struct life *l, bool listen, struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_free char *bundle = realpath(l->bundle, NULL);
