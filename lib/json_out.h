@@ -9,7 +9,7 @@
 #include "lib/json.h"
 #include "lib/str.h"
 
-#define JSON_OUT_DEPTH 64
+#define JSON_OUT_DEPTH (JSON_DEPTH_MAX + 16) /* a tree read before, inside of what is written */
 
 struct json_out {
 	struct str s;

@@ -144,6 +144,25 @@ static void writing_and_reading_agree(void **state)
 	assert_string_equal(again.s.text, o.s.text);
 }
 
+static void the_deepest_tree_fits_into_another(void **state)
+{
+	char deep[2 * JSON_DEPTH_MAX];
+	auto_json_out o = { 0 };
+	auto_json *root = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	memset(deep, '[', JSON_DEPTH_MAX);
+	memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+	assert_int_equal(json_parse(deep, sizeof(deep), &root, &e), 0);
+	json_out_object(&o, NULL);
+	json_out_object(&o, "linux");
+	json_out_json(&o, "seccomp", root);
+	json_out_end(&o);
+	json_out_end(&o);
+	assert_int_equal(o.s.len, sizeof(deep) + strlen("{\"linux\":{\"seccomp\":}}"));
+}
+
 static void bytes_that_are_no_utf8_become_the_replacement(void **state)
 {
 	auto_json_out o = { 0 };
@@ -160,6 +179,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_key_twice_is_found_among_thousands),
 	cmocka_unit_test(depth_is_limited),
 	cmocka_unit_test(writing_and_reading_agree),
+	cmocka_unit_test(the_deepest_tree_fits_into_another),
 	cmocka_unit_test(bytes_that_are_no_utf8_become_the_replacement),
 };
 
