@@ -33,11 +33,10 @@ int events_value(const char *text, const char *key, uint64_t *ret)
 {
 	size_t len = strlen(key);
 
-	for (const char *line = text; line; line = strchr(line, '\n')) {
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		char number[24];
 		size_t digits;
 
-		line += line > text;
 		if (strncmp(line, key, len) != 0 || line[len] != ' ')
 			continue;
 		digits = strcspn(line + len + 1, "\n");

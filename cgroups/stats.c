@@ -72,6 +72,19 @@ static const char *stats_word(const char *line, const char *key)
 	return at && at < end ? at + strlen(key) : NULL;
 }
 
+/* "12.34"; nothing else that strtod() would take: no nan, inf, exponent. */
+static double stats_share(const char *word)
+{
+	char number[16];
+	size_t len = strspn(word, "0123456789.");
+
+	if (len >= sizeof(number))
+		return 0;
+	memcpy(number, word, len);
+	number[len] = '\0';
+	return strtod(number, NULL);
+}
+
 int stats_psi_parse(const char *text, struct stats_psi *ret, struct err *e)
 {
 	struct stats_psi p = { .given = true };
@@ -83,11 +96,11 @@ int stats_psi_parse(const char *text, struct stats_psi *ret, struct err *e)
 		if (!some && !str_starts(line, "full "))
 			return err_set(e, EBADMSG, "pressure file has an unknown line");
 		if ((word = stats_word(line, " avg10=")))
-			*(some ? &p.some_avg10 : &p.full_avg10) = strtod(word, NULL);
+			*(some ? &p.some_avg10 : &p.full_avg10) = stats_share(word);
 		if ((word = stats_word(line, " avg60=")))
-			*(some ? &p.some_avg60 : &p.full_avg60) = strtod(word, NULL);
+			*(some ? &p.some_avg60 : &p.full_avg60) = stats_share(word);
 		if ((word = stats_word(line, " avg300=")))
-			*(some ? &p.some_avg300 : &p.full_avg300) = strtod(word, NULL);
+			*(some ? &p.some_avg300 : &p.full_avg300) = stats_share(word);
 		if ((word = stats_word(line, " total=")))
 			*(some ? &p.some_total_us : &p.full_total_us) = strtoull(word, NULL, 10);
 	}

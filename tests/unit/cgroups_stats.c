@@ -130,6 +130,18 @@ static void events_are_read_from_the_start_each_time(void **state)
 	assert_int_equal(m.oom_group_kill, 5);
 }
 
+static void a_share_is_a_plain_number(void **state)
+{
+	struct stats_psi p;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(stats_psi_parse("some avg10=12.34 avg60=nan avg300=1e3 total=5\n", &p, &e),
+			 0);
+	assert_true(p.some_avg10 == 12.34 && p.some_avg60 == 0 && p.some_avg300 == 1);
+	assert_int_equal(p.some_total_us, 5);
+}
+
 static void a_key_is_matched_whole(void **state)
 {
 	uint64_t n = 0;
@@ -139,6 +151,8 @@ static void a_key_is_matched_whole(void **state)
 	assert_int_equal(n, 3);
 	assert_int_equal(events_value("oom_kill 4", "oom", &n), -ENOENT);
 	assert_int_equal(events_value("oom x\n", "oom", &n), -EINVAL);
+	assert_int_equal(events_value("\noom 3", "oom", &n), 0);
+	assert_int_equal(events_value("\n\n", "oom", &n), -ENOENT);
 	assert_int_equal(events_value("oom 99999999999999999999999999\n", "oom", &n), -ERANGE);
 }
 
@@ -148,6 +162,7 @@ static const struct CMUnitTest tests[] = {
 					setup, teardown),
 	cmocka_unit_test_setup_teardown(damaged_files_are_told, setup, teardown),
 	cmocka_unit_test_setup_teardown(events_are_read_from_the_start_each_time, setup, teardown),
+	cmocka_unit_test(a_share_is_a_plain_number),
 	cmocka_unit_test(a_key_is_matched_whole),
 };
 
