@@ -106,6 +106,18 @@ static char *state_text(const struct json *json, const char *key)
 	return v && v->type == JSON_STRING ? mem_strdup(v->text) : NULL;
 }
 
+/* A damaged file must not have us signal or remove what was never the container's. */
+static int state_check(const struct state *s, struct err *e)
+{
+	const char *path = s->cgroup_path;
+
+	if (s->pid < 0)
+		return err_set(e, EBADMSG, "pid: %d is none", s->pid);
+	if (path && (path[0] != '/' || !path[strspn(path, "/")]))
+		return err_set(e, EBADMSG, "cgroup: %.64s is no path of a container", path);
+	return 0;
+}
+
 static int state_read(struct state *s, struct err *e)
 {
 	auto_free char *text = NULL;
@@ -131,7 +143,7 @@ static int state_read(struct state *s, struct err *e)
 		json_out_json(&annotations, NULL, json_get(json, "annotations"));
 		s->annotations = json_out_take(&annotations);
 	}
-	return 0;
+	return state_check(s, e) < 0 ? err_wrap(e, "state.json") : 0;
 }
 
 int state_load(int root, const char *id, struct state *ret, struct err *e)
