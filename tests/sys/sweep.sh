@@ -5,7 +5,7 @@
 # the helpers of a pull over the life of a pod: nothing may be left on the node
 # and no answer may be wrong. A sample; tests/sweep is the whole.
 #
-#	SWEEP_POINTS	so many (system call, n) of each program, or "all"; 4 unless told
+#	SWEEP_POINTS	kills at so many (system call, n) of each program, or "all"; 4 unless told
 #	SWEEP_PROGRAMS	of crid recovery jobs net shim fetch inflate unpack; all unless told
 #	SWEEP_SEED	of the choice; printed
 #	SWEEP_VERBOSE	not empty: a line for each point
