@@ -8,6 +8,7 @@
 #	    --append WORDS         more words on the boot line
 #	    --forward HOST:GUEST   TCP port of the host's loopback to the guest
 #	    --state DISK           start with this disk, not with a fresh one
+#	    --writes LOG           every write and flush of its disk, in dm-log-writes' format
 #	    --memory MIB           (768)
 #	    --limit SECONDS        the machine ends at the latest then (600)
 #	    --icount               one processor, an instruction is a nanosecond
@@ -38,10 +39,10 @@ vm_image()
 
 vm_start()
 {
-	local kernel=6.12 append="" net="user,id=net" disk="" memory=768 limit=600
+	local kernel=6.12 append="" net="user,id=net" disk="" writes="" memory=768 limit=600
 	# one thread for both processors: with two, QEMU 7.2 at times runs code that the
 	# guest's kernel has just patched, and the kernel dies of an int3
-	local accel=tcg,thread=single cpu=max smp=2 icount="" image
+	local accel=tcg,thread=single cpu=max smp=2 icount="" image drive
 	VM_DIR=$1
 	shift
 	while [ $# -gt 0 ]; do
@@ -60,6 +61,7 @@ vm_start()
 		--append) append="$append $2" ;;
 		--forward) net="$net,hostfwd=tcp:127.0.0.1:${2%:*}-:${2#*:}" ;;
 		--state) disk=$2 ;;
+		--writes) writes=$2 ;;
 		--memory) memory=$2 ;;
 		--limit) limit=$2 ;;
 		*)
@@ -74,6 +76,14 @@ vm_start()
 	mkdir -p "$VM_DIR"
 	[ -n "$disk" ] || cp --sparse=always "$image/$kernel/disk.img" "$VM_DIR/disk.img"
 	[ -n "$disk" ] || disk=$VM_DIR/disk.img
+	drive=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe")
+	if [ -n "$writes" ]; then
+		: > "$writes"
+		drive=(-blockdev "driver=file,filename=$disk,node-name=disk,cache.no-flush=on"
+			-blockdev "driver=file,filename=$writes,node-name=log,cache.no-flush=on"
+			-blockdev driver=blklogwrites,file=disk,log=log,node-name=logged
+			-device virtio-blk-pci,drive=logged,discard=off)
+	fi
 	rm -f "$VM_DIR"/port.in "$VM_DIR"/port.out
 	mkfifo "$VM_DIR/port.in" "$VM_DIR/port.out"
 	exec {VM_IN}<> "$VM_DIR/port.in" {VM_OUT}<> "$VM_DIR/port.out"
@@ -85,7 +95,7 @@ vm_start()
 			-smp $smp $icount -m "$memory" -nodefaults -display none -no-reboot \
 			-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
 			-append "$(cat "$image/$kernel/cmdline") berth.boot.extension=berth-peers$append" \
-			-drive "file=$disk,format=raw,if=virtio,cache=unsafe" \
+			"${drive[@]}" \
 			-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
 			-netdev "$net" -device virtio-net-pci,netdev=net \
 			-device virtio-rng-pci \
@@ -135,14 +145,16 @@ vm_send()
 # The agent says "r" once; then each script's lines, "o" in front, and "x STATUS".
 vm_script()
 {
-	local line=
+	local line= part=
 	vm_send "$1"
 	while true; do
 		if ! IFS= read -r -t 1 line <&"$VM_OUT"; then
+			part=$part$line # of a line whose rest comes later
 			vm_alive && continue
 			vm_says "it ended before the script did"
 			return 125
 		fi
+		line=$part$line part=
 		case $line in
 		o*) printf '%s\n' "${line#o}" ;;
 		x*) return "${line#x }" ;;
