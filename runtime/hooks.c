@@ -13,6 +13,7 @@
 #include "lib/ev.h"
 #include "lib/fd.h"
 #include "lib/json_out.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/spawn.h"
 #include "lib/str.h"
@@ -115,6 +116,25 @@ int hooks_run(const struct spec_hooks *h, const struct hooks_state *s, struct er
 	return 0;
 }
 
+/* One that fails is told of, and keeps none of the others from being run. */
+static int hooks_run_each(const struct spec_hooks *h, const struct hooks_state *s, struct err *e)
+{
+	auto_free char *state = h->count > 0 ? hooks_state_text(s) : NULL;
+	struct err first = { 0 };
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (hooks_run_one(&h->rows[i], state, e) == 0)
+			continue;
+		err_wrap(e, "hook %s", h->rows[i].path);
+		if (first.code)
+			log_warn("%s: %s", s->id, err_text(e));
+		else
+			first = *e;
+	}
+	*e = first;
+	return -e->code;
+}
+
 char *hooks_save(const struct spec *s)
 {
 	const struct json *hooks = json_get(s->json, "hooks");
@@ -143,7 +163,9 @@ int hooks_run_saved(const char *saved, enum spec_hook_kind kind, const struct ho
 	r = json_parse(saved, strlen(saved), &json, e);
 	if (r == 0)
 		r = spec_hooks_read(json, hooks, e);
-	if (r == 0)
+	if (r == 0 && kind == SPEC_POSTSTOP)
+		r = hooks_run_each(&hooks[kind], s, e);
+	else if (r == 0)
 		r = hooks_run(&hooks[kind], s, e);
 	spec_hooks_done(hooks);
 	return r;

@@ -96,6 +96,12 @@ like "a word that a bind mount has not is a warning, and the filter may forbid c
 bundle null '.process.args = ["sh", "-c", "[ /proc/self/fd/0 -ef /dev/null ]"]'
 is "a null device that is handed in becomes the container's own" "$(oci run --bundle "$WORK/null" null < /dev/null > /dev/null 2>&1; echo $?)" 0
 
+hook='{ path: "/bin/sh", args: ["sh", "-c", "echo $0 >> '"$WORK/hooks"'; exit $0", '
+bundle stop ".process.args = [\"true\"] | .hooks.poststop = [$hook \"3\"] }, $hook \"4\"] }, $hook \"0\"] }]"
+like "failing poststop hooks are told of, and the next ones run" "$(oci run --bundle "$WORK/stop" stop 2>&1 < /dev/null; echo $?)" \
+	$'exit status 4.*exit status 3.*\n0$'
+is "each once" "$(tr '\n' ' ' < "$WORK/hooks")" "3 4 0 "
+
 # sockets for descriptors -----------------------------------------------------
 
 cat > "$WORK/take" << 'PY'
