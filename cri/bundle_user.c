@@ -117,7 +117,8 @@ static int match_passwd(char **f, void *arg, struct err *e)
 	uint32_t uid, gid;
 
 	(void)e;
-	if (!f[0][0] || str_to_u32(f[2], &uid) < 0 || str_to_u32(f[3], &gid) < 0)
+	if (!f[0][0] || str_to_u32(f[2], &uid) < 0 || str_to_u32(f[3], &gid) < 0 || uid > ID_MAX ||
+	    gid > ID_MAX)
 		return 0;
 	if (q->name ? !str_eq(q->name, f[0]) : q->uid != uid)
 		return 0;
@@ -154,7 +155,7 @@ static int match_group(char **f, void *arg, struct err *e)
 	char *members = f[3], *member;
 	uint32_t gid;
 
-	if (!f[0][0] || str_to_u32(f[2], &gid) < 0)
+	if (!f[0][0] || str_to_u32(f[2], &gid) < 0 || gid > ID_MAX)
 		return 0;
 	if (q->name) {
 		q->gid = gid;

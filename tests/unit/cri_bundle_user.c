@@ -38,10 +38,12 @@ static int setup(void **state)
 			  "broken\n"
 			  "web:x:1000:1000::/srv:/bin/sh\n"
 			  "huge:x:99999999999:1::/:\n"
+			  "leave:x:4294967295:1::/:\n"
 			  "nobody:*:65534:65534:nobody:/nonexistent:/bin/false\n");
 	put("etc/group", "root:x:0:root\n"
 			 "extra:x:50000:web,nobody\n"
 			 "web:x:1000:\n"
+			 "leave:x:4294967295:web\n"
 			 "tail:x:77:web");
 	cri__linux_container_security_context__init(&sc);
 	cri__int64_value__init(&uid);
@@ -97,6 +99,9 @@ static void the_image_names_its_user(void **state)
 		{ "4294967295", "user 4294967295 is out of range" },
 		{ "99999999999999999999", "user 99999999999999999999 is out of range" },
 		{ "huge", "user huge is not in the image's etc/passwd" },
+		/* -1: the kernel would leave it as it is */
+		{ "leave", "user leave is not in the image's etc/passwd" },
+		{ "web:leave", "group leave is not in the image's etc/group" },
 	};
 
 	(void)state;
