@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Every fuzz target: the bug planted in its twin is found, then its corpus, what
-# earlier runs found new (build/fuzz/kept) and FUZZ_SECONDS (3) of search. The
+# earlier runs found new (build/fuzz/kept) and FUZZ_SECONDS (2) of search. The
 # long run is FUZZ_SECONDS=3600 tests/fuzz/run.sh. FUZZ_TARGETS: only these.
 . "$(dirname "$0")/../tap.sh"
 command -v clang > /dev/null || skip_all "clang is missing"
@@ -34,7 +34,7 @@ search()
 		"$WORK/$name" "$TOP/tests/fuzz/corpus/$name" > "$WORK/$name.planted" 2>&1
 	echo $? > "$WORK/$name.planted.status"
 	# shellcheck disable=SC2086
-	"$program" $options -max_total_time="${FUZZ_SECONDS:-3}" -artifact_prefix="$build/found-$name-" \
+	"$program" $options -max_total_time="${FUZZ_SECONDS:-2}" -artifact_prefix="$build/found-$name-" \
 		"$kept" "$TOP/tests/fuzz/corpus/$name" > "$WORK/$name.log" 2>&1
 	echo $? > "$WORK/$name.status"
 }
@@ -52,7 +52,7 @@ done
 wait
 for name in "${names[@]}"; do
 	is "$name finds the planted bug" "$(cat "$WORK/$name.planted.status")" 77
-	is "$name finds no other in ${FUZZ_SECONDS:-3} s" "$(cat "$WORK/$name.status")" 0 ||
+	is "$name finds no other in ${FUZZ_SECONDS:-2} s" "$(cat "$WORK/$name.status")" 0 ||
 		grep -vE '^#[0-9]|^INFO' "$WORK/$name.log" | tail -n 40 | sed 's/^/# /'
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$WORK/$name.log")
 	echo "# $name: ${runs:-no} executions, $(grep -oE 'cov: [0-9]+' "$WORK/$name.log" | tail -n 1)"
