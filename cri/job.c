@@ -150,12 +150,12 @@ static int start(struct crid *crid, struct work *w, const struct job *job, struc
 	if (r < 0)
 		return r;
 	if (ev_add_child(&crid->ev, &w->child, pidfd, on_child, w, e) < 0) {
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		spawn_end(pidfd);
 		close(pidfd);
 		return -e->code;
 	}
 	if (ev_add_fd(&crid->ev, &w->answer, w->sock, EPOLLIN, on_answer, w, e) < 0) {
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		spawn_end(pidfd);
 		return -e->code;
 	}
 	ev_timer_set(&w->timer, job->deadline_ms);

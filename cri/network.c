@@ -251,7 +251,7 @@ static int network_spawn_child(struct network *net, int sock, struct err *e)
 	if (fd_dup(net->pidfd, &copy, e) < 0 ||
 	    ev_add_child(net->ev, &net->child, copy, network_on_child, net, e) < 0) {
 		fd_close(&copy);
-		syscall(SYS_pidfd_send_signal, net->pidfd, SIGKILL, NULL, 0);
+		spawn_end(net->pidfd);
 		fd_close(&net->pidfd);
 		net->pid = 0;
 		return -e->code;

@@ -277,6 +277,7 @@ static int spawn_shim(struct pod *pod, int cgroup, int log, struct err *e)
 	if (spawn(&s, NULL, &pidfd, e) < 0)
 		return -e->code;
 	if (ev_add_child(&pod->crid->ev, &pod->child, pidfd, on_shim_started, pod, e) < 0) {
+		spawn_end(pidfd);
 		close(pidfd);
 		return -e->code;
 	}

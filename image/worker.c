@@ -199,10 +199,9 @@ int worker_start(struct worker *w, struct ev *ev, struct spawn *s, void (*on_end
 	ev_add_timer(ev, &w->deadline, on_deadline, w);
 	if (idle_ms)
 		ev_timer_set(&w->deadline, idle_ms);
-	/* a child that cannot be watched is killed; its end is not waited for */
 	if (ev_add_child(ev, &w->child, pidfd, on_child, w, e) < 0 ||
 	    ev_add_fd(ev, &w->report, w->report_fd, EPOLLIN, on_report, w, e) < 0) {
-		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		spawn_end(pidfd);
 		if (w->child.kind == EV_UNUSED)
 			close(pidfd);
 		worker_done(w);

@@ -188,12 +188,31 @@ static void who_does_not_wait_finds_the_error_on_stderr(void **state)
 	assert_string_equal(text, "<3>start /no/such/program: exec: No such file or directory\n");
 }
 
+static void a_child_that_is_ended_leaves_no_zombie(void **state)
+{
+	const char *argv[] = { "sleep", "1000", NULL };
+	struct spawn s = SPAWN_INIT;
+	struct err e = { 0 };
+	pid_t pid;
+	int pidfd;
+
+	(void)state;
+	s.path = "/bin/sleep";
+	s.argv = argv;
+	assert_int_equal(spawn(&s, &pid, &pidfd, &e), 0);
+	spawn_end(pidfd);
+	close(pidfd);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_child_has_its_descriptors_and_no_others),
 	cmocka_unit_test(a_missing_program_is_named),
 	cmocka_unit_test(a_closed_folder_above_keeps_no_user_from_the_program),
 	cmocka_unit_test(who_does_not_wait_finds_the_error_on_stderr),
 	cmocka_unit_test(a_worker_without_a_program_returns_its_code),
+	cmocka_unit_test(a_child_that_is_ended_leaves_no_zombie),
 	cmocka_unit_test(a_child_of_another_user_dies_with_its_parent),
 };
 
