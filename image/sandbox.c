@@ -37,24 +37,41 @@
 	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_FIFO |     \
 	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
 
+#ifdef __SANITIZE_ADDRESS__
+/* what the sanitizer's own library does in between; its shadow is terabytes of data */
+static const int sandbox_sanitizer_calls[] = {
+	SYS_mmap,	 SYS_munmap, SYS_madvise,      SYS_mprotect,	   SYS_futex,
+	SYS_getpid,	 SYS_gettid, SYS_sched_yield,  SYS_write,	   SYS_prctl,
+	SYS_sigaltstack, SYS_close,  SYS_rt_sigaction, SYS_rt_sigprocmask,
+};
+#define SANDBOX_SANITIZER_CALLS \
+	(sizeof(sandbox_sanitizer_calls) / sizeof(sandbox_sanitizer_calls[0]))
+#else
+static const int *const sandbox_sanitizer_calls = NULL;
+#define SANDBOX_SANITIZER_CALLS 0
+#endif
+
 int sandbox_seccomp(const int *calls, size_t count, struct err *e)
 {
+	size_t all = count + SANDBOX_SANITIZER_CALLS;
 	struct sock_filter code[SANDBOX_CALLS_MAX + 6];
 	struct sock_fprog program = { .filter = code };
 	unsigned short n = 0;
 
-	if (count > SANDBOX_CALLS_MAX)
-		return err_set(e, E2BIG, "filter of %zu system calls", count);
+	if (all > SANDBOX_CALLS_MAX)
+		return err_set(e, E2BIG, "filter of %zu system calls", all);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, arch));
 	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < count; i++)
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-							 (unsigned int)calls[i],
-							 (unsigned char)(count - i), 0);
+	for (size_t i = 0; i < all; i++)
+		code[n++] = (struct sock_filter)
+			BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+				 (unsigned int)(i < count ? calls[i]
+							  : sandbox_sanitizer_calls[i - count]),
+				 (unsigned char)(all - i), 0);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = n;
@@ -93,7 +110,7 @@ int sandbox_limits(uint64_t nofile, uint64_t memory_bytes, struct err *e)
 	} limits[] = {
 		{ RLIMIT_CORE, 0 },
 		{ RLIMIT_NOFILE, nofile },
-		{ RLIMIT_DATA, memory_bytes },
+		{ RLIMIT_DATA, SANDBOX_SANITIZER_CALLS ? RLIM_INFINITY : memory_bytes },
 	};
 
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {

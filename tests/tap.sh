@@ -10,6 +10,7 @@
 #	skip_all REASON          the whole script, e.g. a peer is missing
 #	wait_for SECONDS CMD...  polls CMD until it succeeds; 1 at the deadline,
 #	                         which is six times as long: machines are loaded
+#	sanitized                the programs are built with ASan and UBSan
 #	at_exit COMMAND          runs COMMAND at the end, newest first
 #	done_testing             last line
 #
@@ -30,12 +31,22 @@ at_exit()
 	tap_cleanup=("$1" "${tap_cleanup[@]}")
 }
 
+sanitized()
+{
+	grep -q "^BERTH_CFLAGS = .*-fsanitize=address" "$BUILD/Makefile" 2> /dev/null
+}
+
 tap_end()
 {
 	local c
 	for c in "${tap_cleanup[@]}"; do
 		eval "$c"
 	done
+	# a report on a program's standard error, which may be a log that no test reads
+	if sanitized && c=$(timeout 100 grep -rEa -m 1 "ERROR: AddressSanitizer|: runtime error: " "$WORK"); then
+		tap_fail "no sanitizer reports"
+		printf '%s\n' "$c" | sed 's/^/# /'
+	fi
 	rm -rf --one-file-system "$WORK"
 }
 trap tap_end EXIT

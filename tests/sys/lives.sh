@@ -8,6 +8,7 @@
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/sys/crilib.sh"
 
+sanitized && skip_all "sanitizers keep freed memory"
 LIVES=${LIVES:-300}
 cri_node_up
 drive cri.mjs images

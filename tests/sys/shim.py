@@ -17,7 +17,14 @@ from shimlib import *  # noqa: F403
 WORK, BINARY, CGROUP = os.environ["WORK"], os.environ["SHIM"], os.environ["cgroup"]
 ROOTFS = f"{WORK}/rootfs"
 cases = []
+memory_cases = []
 number = 0
+
+
+def memory_case(function):
+    cases.append(function)
+    memory_cases.append(function)
+    return function
 
 
 def case(function):
@@ -581,7 +588,7 @@ def ports_of_the_pod_can_be_reached():
     p.shutdown()
 
 
-@case
+@memory_case
 def nothing_grows_with_use():
     p = pod()
     c = Container(p, "/bin/sleep", "1000")
@@ -613,7 +620,7 @@ def nothing_grows_with_use():
     p.shutdown()
 
 
-@case
+@memory_case
 def a_pod_takes_little_memory():
     pods = [pod(), pod()]  # that do the same, for they share their text
     for p in pods:
@@ -677,6 +684,9 @@ def run(function):
     global number
     number += 1
     name = function.__name__.replace("_", " ")
+    if function in memory_cases and os.environ.get("SANITIZED"):
+        print(f"ok {number} - {name} # SKIP sanitizers take memory, and keep what is freed")
+        return True
     try:
         function()
         print(f"ok {number} - {name}", flush=True)

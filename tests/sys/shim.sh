@@ -18,6 +18,7 @@ for link in "$WORK"/rootfs/bin/*; do
 done
 echo 'root:x:0:0:root:/:/bin/sh' > "$WORK/rootfs/etc/passwd"
 cgroup=/berth-shim-test-$$
+sanitized && export SANITIZED=yes
 export WORK SHIM cgroup
 unshare -m --propagation private bash -c '
 	umount -R -l /sys/fs/cgroup
