@@ -9,6 +9,7 @@
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/sys/crilib.sh"
 
+sanitized && export SANITIZED=yes
 cri_node_up
 drive cri.mjs images
 node_state > "$WORK/clean"
