@@ -411,11 +411,6 @@ static int become_ids(const struct birth *b, struct err *e)
 	return 0;
 }
 
-/*
- * A filter without no_new_privs needs CAP_SYS_ADMIN, which may go with the
- * next call; with it the filter comes last, so that it need not allow what
- * we still do.
- */
 /* What the program shall have, before a filter that may not know of close_range(2). */
 static int become_fds(struct birth *b, struct err *e)
 {
@@ -427,6 +422,11 @@ static int become_fds(struct birth *b, struct err *e)
 	return 0;
 }
 
+/*
+ * A filter without no_new_privs needs CAP_SYS_ADMIN, which may go with the
+ * next call; with it the filter comes last, so that it need not allow what
+ * we still do.
+ */
 int become_user(struct birth *b, struct err *e)
 {
 	const struct spec_process *p = b->process;
