@@ -13,6 +13,8 @@ done
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
+# of its own, as others' files come and go there
+mount -t tmpfs shm /dev/shm
 targets=(/ /dev /dev/null /dev/pts /dev/console /dev/shm /proc /sys /sys/fs/cgroup /etc/hosts /work /vol)
 shapes=(absolute upwards magic dangling loop file fifo socket racing)
 outside=$WORK/sentinel
@@ -34,7 +36,7 @@ witnesses()
 	find "$outside" -printf '%p %y %m %s %i %T@\n' | sort
 	cat "$outside/file"
 	cut -d' ' -f4- /proc/self/mountinfo
-	find /dev -path /dev/pts -prune -o -printf '%p %y %m %l\n' | sort
+	find /dev -path /dev/pts -prune -o ! -name 'loop*' -printf '%p %y %m %l\n' | sort
 }
 
 # put SHAPE PATH: what the image has there
