@@ -379,6 +379,25 @@ static bool records_there(const struct pull *p)
 	return true;
 }
 
+static void drop_file(int dirfd, const char *file, bool known)
+{
+	auto_free char *unfinished = mem_printf("%s.new", file);
+
+	unlinkat(dirfd, unfinished, 0);
+	if (!known)
+		unlinkat(dirfd, file, 0);
+}
+
+/* What a publisher that was killed left; blobs in place go with their documents. */
+static void publish_undo(struct pull *p)
+{
+	for (size_t i = 0; i < p->nnames; i++)
+		drop_file(p->store->images_fd, p->names[i].file,
+			  map_get(&p->store->names, p->names[i].ref));
+	for (size_t i = 0; i < p->publish.nblobs; i++)
+		drop_file(p->store->blobs_fd, digest_hex(p->publish.blobs[i].digest), true);
+}
+
 static int publish_poll(struct pull *p, struct err *e)
 {
 	struct image *image;
@@ -387,6 +406,8 @@ static int publish_poll(struct pull *p, struct err *e)
 		return names_known(p) ? 1 : publish_write(p, e);
 	if (p->committer.running)
 		return 0;
+	if (p->committer.failure != PULL_OK)
+		publish_undo(p);
 	publish_end(p);
 	if (p->committer.failure != PULL_OK) {
 		*e = p->committer.err;
@@ -485,6 +506,8 @@ static void pull_undo(struct pull *p)
 	worker_kill(&p->download.worker);
 	if (!stopped || p->download.worker.running || p->committer.running || p->emptying)
 		return;
+	if (p->publishing)
+		publish_undo(p);
 	publish_end(p);
 	layers_done(p);
 	document_done(p, &p->top);

@@ -365,6 +365,7 @@ async function learnRecovery() {
 let bystanderFirst;
 async function sweep(name) {
   const all = shuffled(name === 'recovery' ? await learnRecovery() : await learn(name));
+  if (process.env.SWEEP_CALL) all.splice(0, all.length, ...all.filter(([c]) => c === process.env.SWEEP_CALL));
   const most = points === 'all' ? all.length : Number(points);
   let hits = 0, tried = 0;
   const leaks = [], wrong = [], at = Date.now();

@@ -8,6 +8,7 @@
 #	SWEEP_POINTS	kills at so many (system call, n) of each program, or "all"; 4 unless told
 #	SWEEP_PROGRAMS	of crid recovery jobs net shim fetch inflate unpack; all unless told
 #	SWEEP_SEED	of the choice; printed
+#	SWEEP_CALL	at this system call alone
 #	SWEEP_VERBOSE	not empty: a line for each point
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/sys/crilib.sh"
