@@ -60,7 +60,7 @@ int oci_verb_state(void *ctx, int argc, char **argv, struct err *e)
 	return 0;
 }
 
-static int info_names(int root, char ***ret, size_t *ret_count, struct err *e)
+int oci_names(int root, char ***ret, size_t *ret_count, struct err *e)
 {
 	int copy = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
@@ -123,7 +123,7 @@ int oci_verb_list(void *ctx, int argc, char **argv, struct err *e)
 		return -e->code;
 	if (argc != 0 || (!str_eq(format, "table") && !str_eq(format, "json")))
 		return err_set(e, EINVAL, "usage: list [--format table|json] [--quiet]");
-	if (oci_open(oci, e) < 0 || info_names(oci->root, &names, &count, e) < 0)
+	if (oci_open(oci, e) < 0 || oci_names(oci->root, &names, &count, e) < 0)
 		return -e->code;
 	json_out_array(&o, NULL);
 	if (!quiet && str_eq(format, "table"))

@@ -2,6 +2,7 @@
 /* Verbs of a container's life: create, start, run, kill, delete, pause, resume. */
 #include <fcntl.h>
 #include <limits.h>
+#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,69 +283,129 @@ int oci_verb_start(void *ctx, int argc, char **argv, struct err *e)
 	return r;
 }
 
-int oci_verb_kill(void *ctx, int argc, char **argv, struct err *e)
+/* What kill and delete are to do. */
+struct life_end {
+	int signal;
+	bool all, force;
+};
+
+static int life_kill(struct oci *oci, const char *id, const struct life_end *how, struct err *e)
 {
-	struct oci *oci = ctx;
-	bool all = false;
-	const struct option_row rows[] = { { "all", 'a', OPTION_FLAG, &all } };
 	auto_state s = { .dir = -1 };
 	struct container c;
 	const char *status;
-	int signal;
 	int r;
 
 	container_init(&c);
-	argc--;
-	argv++;
-	if (options_parse(rows, 1, &argc, &argv, e) < 0)
-		return -e->code;
-	if (argc < 1 || argc > 2)
-		return err_set(e, EINVAL, "usage: kill [--all] ID [SIGNAL]");
-	signal = oci_signal(argc == 2 ? argv[1] : "TERM", e);
-	if (signal < 0 || life_find(oci, argv[0], &s, e) < 0)
+	if (state_load(oci->root, id, &s, e) < 0)
 		return -e->code;
 	status = state_status(&oci->engine, &s, NULL);
-	if (!all && (str_eq(status, "stopped") || str_eq(status, "creating")))
+	if (!how->all && (str_eq(status, "stopped") || str_eq(status, "creating")))
 		return err_set(e, ESRCH, "container not running");
 	r = state_container(&oci->engine, &s, &c, e);
 	if (r == 0)
-		r = engine_kill(&oci->engine, &c, signal, all, e);
+		r = engine_kill(&oci->engine, &c, how->signal, how->all, e);
 	container_done(&c);
 	return r;
 }
 
-int oci_verb_delete(void *ctx, int argc, char **argv, struct err *e)
+static int life_delete(struct oci *oci, const char *id, const struct life_end *how, struct err *e)
 {
-	struct oci *oci = ctx;
-	bool force = false;
-	const struct option_row rows[] = { { "force", 'f', OPTION_FLAG, &force } };
 	auto_state s = { .dir = -1 };
 	struct container c;
 	const char *status;
 	int r;
 
 	container_init(&c);
-	argc--;
-	argv++;
-	if (options_parse(rows, 1, &argc, &argv, e) < 0)
-		return -e->code;
-	if (argc != 1)
-		return err_set(e, EINVAL, "usage: delete [--force] ID");
-	r = life_find(oci, argv[0], &s, e);
+	r = state_load(oci->root, id, &s, e);
 	if (r < 0)
-		return force && r == -ENOENT ? 0 : r;
+		return how->force && r == -ENOENT ? 0 : r;
 	status = state_status(&oci->engine, &s, NULL);
-	if (!force && !str_eq(status, "stopped") && !str_eq(status, "created"))
-		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s",
-			       argv[0], status);
+	if (!how->force && !str_eq(status, "stopped") && !str_eq(status, "created"))
+		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
+			       status);
 	r = state_container(&oci->engine, &s, &c, e);
 	/* without a record of a cgroup there was none */
 	if (r == 0 && c.cgroup_path)
 		r = engine_delete(&oci->engine, &c, e);
 	if (r == 0)
-		r = state_remove(oci->root, argv[0], e);
+		r = state_remove(oci->root, id, e);
 	container_done(&c);
 	return r;
+}
+
+typedef int life_act(struct oci *oci, const char *id, const struct life_end *how, struct err *e);
+
+/* For every container whose id matches; the first failure is told, and the others go on. */
+static int life_matching(struct oci *oci, const char *pattern, life_act *act,
+			 const struct life_end *how, struct err *e)
+{
+	struct err first = { 0 };
+	char **names = NULL;
+	size_t count = 0;
+	regex_t re;
+
+	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return err_set(e, EINVAL, "--regex: %.64s is no regular expression", pattern);
+	if (oci_names(oci->root, &names, &count, e) < 0)
+		first = *e;
+	for (size_t i = 0; i < count; i++) {
+		if (regexec(&re, names[i], 0, NULL, 0) == 0 && act(oci, names[i], how, e) < 0 &&
+		    !first.code) {
+			err_wrap(e, "container %s", names[i]);
+			first = *e;
+		}
+		free(names[i]);
+	}
+	free(names);
+	regfree(&re);
+	*e = first;
+	return -e->code;
+}
+
+int oci_verb_kill(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct oci *oci = ctx;
+	struct life_end how = { 0 };
+	bool regex = false;
+	const struct option_row rows[] = {
+		{ "all", 'a', OPTION_FLAG, &how.all },
+		{ "regex", 'r', OPTION_FLAG, &regex },
+	};
+
+	argc--;
+	argv++;
+	if (options_parse(rows, 2, &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc < 1 || argc > 2)
+		return err_set(e, EINVAL, "usage: kill [--all] [--regex] ID [SIGNAL]");
+	how.signal = oci_signal(argc == 2 ? argv[1] : "TERM", e);
+	if (how.signal < 0 || oci_open(oci, e) < 0)
+		return -e->code;
+	return regex ? life_matching(oci, argv[0], life_kill, &how, e)
+		     : life_kill(oci, argv[0], &how, e);
+}
+
+int oci_verb_delete(void *ctx, int argc, char **argv, struct err *e)
+{
+	struct oci *oci = ctx;
+	struct life_end how = { 0 };
+	bool regex = false;
+	const struct option_row rows[] = {
+		{ "force", 'f', OPTION_FLAG, &how.force },
+		{ "regex", 'r', OPTION_FLAG, &regex },
+	};
+
+	argc--;
+	argv++;
+	if (options_parse(rows, 2, &argc, &argv, e) < 0)
+		return -e->code;
+	if (argc != 1)
+		return err_set(e, EINVAL, "usage: delete [--force] [--regex] ID");
+	if (oci_open(oci, e) < 0)
+		return -e->code;
+	return regex ? life_matching(oci, argv[0], life_delete, &how, e)
+		     : life_delete(oci, argv[0], &how, e);
 }
 
 static int life_freeze(struct oci *oci, const char *id, const char *wanted,

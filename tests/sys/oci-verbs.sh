@@ -86,6 +86,19 @@ like "resources come from standard input" "$(echo '{"pids":{"limit":5}}' | oci u
 like "or are no JSON" "$(echo '{' | oci update -r - a 2>&1)" 'resources: '
 oci delete --force a
 
+# several at once --------------------------------------------------------------
+
+for name in one1 one2 other; do
+	jq ".linux.cgroupsPath = \"/test/$name\"" "$WORK/a/config.json" > "$WORK/config.$name"
+	oci run --detach --bundle "$WORK/a" --config "$WORK/config.$name" $name < /dev/null > /dev/null 2>&1
+done
+is "a pattern kills those that match" "$(oci kill --regex '^one[0-9]$' KILL && wait_for 20 status_is one1 stopped &&
+	wait_for 20 status_is one2 stopped && oci state other | jq -r .status)" running
+like "and tells what it could not" "$(oci kill --regex 'one|other' 0 2>&1; echo $?)" 'container one[12]: container not running: .*1$'
+like "not all are deleted without force" "$(oci delete --regex . 2>&1; oci list -q)" $'cannot delete container other.*\nother$'
+is "but with it" "$(oci delete --force --regex 'o.*r'; oci list -q)" ""
+like "what is no pattern is refused" "$(oci delete --regex '(' 2>&1)" 'no regular expression'
+
 # what only looks wrong -------------------------------------------------------
 
 bundle odd '.process.args = ["sh", "-c", "echo ran"] | .process.noNewPrivileges = false |
