@@ -3,7 +3,8 @@
 #
 # A container, or a refusal, for each field of config.json. What there is to
 # show comes from the parser's sources and from `berth-oci features`: a field,
-# a word or a name without a case here fails.
+# a word or a name without a case here fails, and so does a reader whose field's name
+# is no literal, unless the list of those here has it.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
 for tool in busybox jq python3; do
@@ -41,6 +42,27 @@ done < <(
 			sed -E 's/^[a-z0-9_]+\([^"]*//' | grep -oE '"[A-Za-z0-9]+"' | tr -d '"' | sed "s|^|${source##*/} |"
 	done
 )
+# a name that is a variable: where its values are told from
+is "each other reader takes its names from a known place" "$(
+	for source in $(cd "$TOP" && grep -lE 'json_(get|need)[a-z0-9_]*\(' runtime/*.c cgroups/*.c); do
+		tr '\n\t' '  ' < "$TOP/$source" | grep -oE '\bjson_(get|need)[a-z0-9_]*\([^",()]+, *[^",() ][^",()]*[,)]' |
+			sed -E "s|^(.*\(.*, *)(.*)[,)]$|$source \2|"
+	done
+)" "runtime/seccomp.c errno_key
+runtime/shim_pod.c row->name
+runtime/spec.c names[kind]
+runtime/spec_linux.c key
+runtime/spec_linux.c clock
+runtime/spec_linux.c key
+runtime/spec_place.c key
+runtime/spec_process.c set
+runtime/state.c key
+cgroups/limits.c key
+cgroups/limits.c kinds[i].key"
+# these read what was written by ourselves, or ask again for what a parser above has read
+is "no other file reads config.json" "$(cd "$TOP" && grep -lE 'json_(get|need)[a-z0-9_]*\(' runtime/*.c cgroups/*.c |
+	grep -vE '^(runtime/(spec|spec_linux|spec_process|spec_mounts|spec_place|seccomp)|cgroups/(limits|devices)).c$' | tr '\n' ' ')" \
+	"runtime/engine.c runtime/hooks.c runtime/shim_pod.c runtime/state.c "
 [ ${#todo[@]} -ge 130 ] || tap_fail "the parser's fields are found: ${#todo[@]}"
 
 # field "SOURCE KEY..." FILTER SCRIPT REGEX: shows the fields; without SOURCE they were named before
@@ -187,7 +209,9 @@ limit "pids limit" 'pids: { limit: 5 }' 'cgroup controller pids is missing'
 limit "blockIO weight" 'blockIO: { weight: 500 }' 'cgroup controller io is missing'
 limit "weightDevice major minor" 'blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 500 }] }' 'cgroup controller io is missing'
 limit "leafWeight" 'blockIO: { leafWeight: 500 }' 'blockIO.leafWeight'
-limit "rate" 'blockIO: { throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 5 }] }' 'cgroup controller io is missing'
+for key in $(grep -oE '"throttle[A-Za-z]+"' "$TOP/cgroups/limits.c" | tr -d '"'); do
+	limit "rate" "blockIO: { $key: [{ major: 8, minor: 0, rate: 5 }] }" 'cgroup controller io is missing'
+done
 limit "hugepageLimits pageSize" 'hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }]' '^ran$|cgroup controller hugetlb is missing'
 limit "rdma hcaHandles hcaObjects" 'rdma: { mlx5_0: { hcaHandles: 3, hcaObjects: 4 } }' 'cgroup controller rdma is missing'
 limit "network classID" 'network: { classID: 5 }' 'network.classID'
@@ -382,6 +406,84 @@ shown_policy_flag()
 	like "memory policy flag $1" "$(run ".linux.memoryPolicy = { mode: \"$mode\", nodes: \"0\", flags: [\"$1\"] }" 'grep heap /proc/self/numa_maps')" "$wanted"
 }
 each '.linux.memoryPolicy.flags[]' policy_flag
+
+# names that features does not tell: in the tables of the parser
+
+# names SOURCE PREFIX: the words of a table
+names()
+{
+	grep -oE "\{ \"$2[A-Z_]+\"" "$TOP/runtime/$1" | tr -d '{" ' | sort -u
+}
+
+# a limit a little below that of ours, where that can be
+for name in $(names spec_process.c RLIMIT_); do
+	case ${name#RLIMIT_} in
+	AS) row='Max address space' ;;
+	CORE) row='Max core file size' ;;
+	CPU) row='Max cpu time' ;;
+	DATA) row='Max data size' ;;
+	FSIZE) row='Max file size' ;;
+	LOCKS) row='Max file locks' ;;
+	MEMLOCK) row='Max locked memory' ;;
+	MSGQUEUE) row='Max msgqueue size' ;;
+	NICE) row='Max nice priority' ;;
+	NOFILE) row='Max open files' ;;
+	NPROC) row='Max processes' ;;
+	RSS) row='Max resident set' ;;
+	RTPRIO) row='Max realtime priority' ;;
+	RTTIME) row='Max realtime timeout' ;;
+	SIGPENDING) row='Max pending signals' ;;
+	STACK) row='Max stack size' ;;
+	*)
+		tap_fail "$name has no case"
+		continue
+		;;
+	esac
+	hard=$(sed -nE "s/^$row +[^ ]+ +([^ ]+).*/\1/p" /proc/self/limits)
+	case $hard in
+	unlimited) hard=1099511627776 ;;
+	0) ;;
+	*) hard=$((hard - 1)) ;;
+	esac
+	soft=$((hard - hard / 8))
+	like "$name" "$(run ".process.rlimits = [{ type: \"$name\", soft: $soft, hard: $hard }]" 'cat /proc/self/limits')" "$row +$soft +$hard "
+done
+for name in $(names spec_place.c SCHED_ | grep -v FLAG); do
+	more='' wanted=
+	case $name in
+	SCHED_OTHER) wanted='^0$' ;;
+	SCHED_BATCH) wanted='^3$' ;;
+	SCHED_IDLE) wanted='^5$' ;;
+	SCHED_FIFO) more=', priority: 1' wanted='^1$|Operation not permitted' ;;
+	SCHED_RR) more=', priority: 1' wanted='^2$|Operation not permitted' ;;
+	SCHED_DEADLINE) more=', runtime: 1000000, deadline: 10000000, period: 10000000' wanted='^6$|Operation not permitted|busy' ;;
+	SCHED_ISO) wanted='Invalid argument' ;; # no kernel has it
+	*) tap_fail "$name has no case" ;;
+	esac
+	like "scheduler $name" "$(run ".process.scheduler = { policy: \"$name\"$more }" 'cut -d" " -f41 /proc/self/stat')" "$wanted"
+done
+for name in $(names spec_place.c SCHED_FLAG_); do
+	like "scheduler flag $name" "$(run ".process.scheduler = { policy: \"SCHED_OTHER\", flags: [\"$name\"] }" 'echo ran')" \
+		'^ran$|process.scheduler: (Invalid argument|Operation not)'
+done
+for name in $(names spec_place.c IOPRIO_CLASS_); do
+	case $name in
+	*_RT) wanted='realtime|Operation not permitted' ;;
+	*_BE) wanted='best-effort' ;;
+	*_IDLE) wanted='idle' ;;
+	*) tap_fail "$name has no case" ;;
+	esac
+	like "$name" "$(run ".process.ioPriority = { class: \"$name\", priority: 3 }" 'busybox ionice -p 1')" "$wanted"
+done
+for name in shared slave private unbindable rshared rslave rprivate runbindable; do
+	case $name in
+	*shared) wanted='shared:' ;;
+	*unbindable) wanted='unbindable' ;;
+	*slave) wanted='relatime( master:[0-9]+)? - ' ;;
+	*) wanted='relatime - ' ;;
+	esac
+	like "rootfsPropagation $name" "$(run ".linux.rootfsPropagation = \"$name\"" 'busybox awk "\$5 == \"/\"" /proc/self/mountinfo')" "$wanted"
+done
 
 # nothing is left -------------------------------------------------------------
 
