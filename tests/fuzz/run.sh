@@ -30,7 +30,7 @@ search()
 	mkdir -p "$kept" "$WORK/$name"
 	cd "$WORK/$name" || exit
 	# shellcheck disable=SC2086
-	"${program}_planted" $options -max_total_time=60 -artifact_prefix="$WORK/$name/" \
+	"${program}_planted" $options -max_total_time=240 -artifact_prefix="$WORK/$name/" \
 		"$WORK/$name" "$TOP/tests/fuzz/corpus/$name" > "$WORK/$name.planted" 2>&1
 	echo $? > "$WORK/$name.planted.status"
 	# shellcheck disable=SC2086
