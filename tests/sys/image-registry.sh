@@ -20,7 +20,7 @@ wait_for 10 curl -fs "http://$reg/log" || skip_all "the registry does not start"
 
 pull()
 {
-	timeout 60 "$BUILD/tests/sys/pull" "$store" --libexec "$BUILD/image" --stall 1500 "$@" 2>> "$WORK/log"
+	timeout 60 "$BUILD/tests/sys/pull" "$store" --libexec "$BUILD/image" --stall "${stall:-20000}" "$@" 2>> "$WORK/log"
 }
 
 files()
@@ -39,8 +39,10 @@ like "an image is there before" "$listed" "tag=$reg/absolute/kept:plain"
 
 check()
 {
-	local mode=$1 want=$2 got
+	local mode=$1 want=$2 got stall=''
 	shift 2
+	# patience with a slow machine, where it is not what is looked at
+	[[ $want != ^stalled* ]] || stall=1500
 	got=$(pull "$@" pull "$reg/$mode/image:odd")
 	like "$mode: ${want:0:60}" "$got" "$want" || return
 	if [[ $got = ok* ]]; then
