@@ -35,11 +35,10 @@ closure "$image" "$image/usr/sbin"
 make()
 {
 	local script=$2
-	bundle "$1" ".process.args = [\"sh\", \"-c\", \$script] | ${3:-.}"
+	bundle "$1" ".root.path = \"/b/rootfs\" | .process.args = [\"sh\", \"-c\", \$script] | ${3:-.}"
 	mkdir -p "$image/b/$1"
 	cp "$WORK/$1/config.json" "$image/b/$1/"
 	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
-	ln -s ../rootfs "$image/b/$1/rootfs"
 }
 eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
 count='i=0; while :; do i=$((i + 1)); echo $i; sleep 1; [ ! -e /vol/stop ] || exit 7; done'

@@ -25,11 +25,10 @@ done
 make()
 {
 	local script=$2
-	bundle "$1" ".process.args = [\"sh\", \"-c\", \$script] | ${3:-.}"
+	bundle "$1" ".root.path = \"/b/rootfs\" | .process.args = [\"sh\", \"-c\", \$script] | ${3:-.}"
 	mkdir -p "$image/b/$1"
 	cp "$WORK/$1/config.json" "$image/b/$1/"
 	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
-	ln -s ../rootfs "$image/b/$1/rootfs"
 }
 eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
 limits='.linux.resources += {
