@@ -130,7 +130,7 @@ berth-oci run --detach --bundle /b/burner burner < /dev/null > /dev/null 2>&1
 sleep 3
 usage=$(sed -n 's/^usage_usec //p' /sys/fs/cgroup/test/burner/cpu.stat)
 is "cpu time is bounded" "$([ "$usage" -lt 900000 ] && echo yes || echo "$usage us")" yes
-berth-oci kill burner KILL; sleep 0.5; berth-oci delete burner
+berth-oci kill burner KILL; i=0; until berth-oci delete burner 2> /dev/null || [ $i -ge 60 ]; do sleep 1; i=$((i + 1)); done
 is "devices are those of the list" "$(run device)" "head: /tmp/m: Operation not permitted
 kmsg"
 mkdir -p /tmp/vol/sub; mount -t tmpfs sub /tmp/vol/sub
