@@ -69,6 +69,8 @@ tap_count_from()
 node_state()
 {
 	"$NODE" enter "$dir" bash -c '
+		# links of removed pods are in a group, and go together a moment later
+		for i in {1..200}; do [ -n "$(ip -o link show group 1650815605)" ] || break; sleep 0.1; done
 		echo "links:"; ip -br link | cut -d" " -f1
 		echo "rules:"; nft list ruleset
 		echo "mounts:"; cut -d" " -f5- /proc/self/mountinfo | grep -c .
