@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
+#include "lib/record.h"
 #include "lib/str.h"
 
 /* begin once, then poll until it is 1; negative ends the pull */
@@ -379,23 +380,36 @@ static bool records_there(const struct pull *p)
 	return true;
 }
 
-static void drop_file(int dirfd, const char *file, bool known)
+static void drop_file(int dirfd, const char *file)
 {
 	auto_free char *unfinished = mem_printf("%s.new", file);
 
 	unlinkat(dirfd, unfinished, 0);
-	if (!known)
-		unlinkat(dirfd, file, 0);
 }
 
-/* What a publisher that was killed left; blobs in place go with their documents. */
+/*
+ * What a publisher that was killed left: new names go, one that it moved is moved back; blobs
+ * in place go with their documents.
+ */
 static void publish_undo(struct pull *p)
 {
-	for (size_t i = 0; i < p->nnames; i++)
-		drop_file(p->store->images_fd, p->names[i].file,
-			  map_get(&p->store->names, p->names[i].ref));
+	struct store *s = p->store;
+
+	for (size_t i = 0; i < p->nnames; i++) {
+		const char *file = p->names[i].file;
+		const struct name *old = map_get(&s->names, p->names[i].ref);
+		auto_free char *json = old ? store_record(old, old->image->id) : NULL;
+		struct err e = { 0 };
+
+		drop_file(s->images_fd, file);
+		if (!old)
+			unlinkat(s->images_fd, file, 0);
+		else if (record_write(s->images_fd, file, "image", STORE_RECORD_VERSION, json,
+				      PATH_FAST, &e) < 0)
+			log_warn("%s", err_text(&e));
+	}
 	for (size_t i = 0; i < p->publish.nblobs; i++)
-		drop_file(p->store->blobs_fd, digest_hex(p->publish.blobs[i].digest), true);
+		drop_file(s->blobs_fd, digest_hex(p->publish.blobs[i].digest));
 }
 
 static int publish_poll(struct pull *p, struct err *e)

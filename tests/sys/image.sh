@@ -190,6 +190,22 @@ if command -v strace > /dev/null; then
 		done
 	done
 	tap_pass "18 kills at system calls left nothing that counts"
+
+	# a tag that moves, and the last of its publisher's calls
+	skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$reg/test/gzip:1" "docker://$reg/test/moves:1"
+	pull pull $reg/test/moves:1 > /dev/null
+	old=$(pull find $reg/test/moves:1)
+	skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$reg/test/zstd:1" "docker://$reg/test/moves:1"
+	strace -f -qq -e trace=fsync -e inject=fsync:signal=KILL:when=8 -o /dev/null \
+		"$BUILD/tests/sys/pull" "$store" --libexec "$BUILD/image" pull $reg/test/moves:1 > "$WORK/out" 2>&1
+	like "its pull fails" "$(cat "$WORK/out")" 'publish was ended by signal 9'
+	is "the tag names the old image still" "$(pull find $reg/test/moves:1)" "$old"
+	pull pull $reg/test/moves:1 > /dev/null
+	like "the next pull moves it" "$(pull find $reg/test/moves:1)" "^$(cut -d' ' -f2 < "$WORK/zstd.id") "
+	pull remove "${old%% *}"
+	pull remove $reg/test/moves:1
+	pull sweep
+	is "and nothing is left" "$(files)" ""
 else
 	skip "the order that a power cut relies on" "strace is missing"
 fi
