@@ -206,7 +206,9 @@ static int json_on_end_map(void *ctx)
 	qsort(keys, n, sizeof(*keys), json_compare_keys);
 	for (size_t i = 1; i < n; i++) {
 		if (str_eq(keys[i - 1], keys[i])) {
-			err_set(r->e, EINVAL, "key %.64s twice", keys[i]);
+			auto_free char *shown = str_escape(keys[i], strlen(keys[i]), 64);
+
+			err_set(r->e, EINVAL, "key %s twice", shown);
 			return 0;
 		}
 	}

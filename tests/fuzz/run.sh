@@ -4,11 +4,13 @@
 # Every fuzz target: the bug planted in its twin is found, then its corpus, what
 # earlier runs found new (build/fuzz/kept) and FUZZ_SECONDS (2) of search. The
 # long run is FUZZ_SECONDS=3600 tests/fuzz/run.sh. FUZZ_TARGETS: only these.
+# FUZZ_SEED: of the search; 1 in the short run, new each time in a long one.
 . "$(dirname "$0")/../tap.sh"
 command -v clang > /dev/null || skip_all "clang is missing"
 
 build=$TOP/build/fuzz
-options="-timeout=10 -rss_limit_mb=512 -close_fd_mask=1 -print_final_stats=1"
+seed=${FUZZ_SEED:-$([ -n "${FUZZ_SECONDS-}" ] || echo 1)}
+options="-seed=${seed:-0} -timeout=10 -rss_limit_mb=512 -close_fd_mask=1 -print_final_stats=1"
 mkdir -p "$build"
 FUZZ_FOLDER=$(mktemp -d /dev/shm/berth-fuzz.XXXXXX)
 export FUZZ_FOLDER

@@ -104,6 +104,8 @@ static void a_key_twice_is_found_among_thousands(void **state)
 	str_add(&o.s, "\"k1234\":0}");
 	assert_int_equal(json_parse(o.s.text, o.s.len, &root, &e), -EINVAL);
 	assert_string_equal(e.msg, "JSON: key k1234 twice");
+	assert_int_equal(json_parse("{\"a\\nb\":1,\"a\\nb\":2}", 19, &root, &e), -EINVAL);
+	assert_string_equal(e.msg, "JSON: key a\\x0ab twice");
 }
 
 static void depth_is_limited(void **state)
