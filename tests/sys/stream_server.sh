@@ -5,7 +5,8 @@
 # are processes of this machine.
 . "$(dirname "$0")/../tap.sh"
 limit=16384
-sanitized && limit=262144 # what is freed is kept for a while
+# what is freed is kept for a while
+sanitized && limit=262144 && export ASAN_OPTIONS=quarantine_size_mb=16
 
 client=$TOP/tests/peers/cri-stream.py
 command -v python3 > /dev/null || skip_all "python3 is missing"
