@@ -252,6 +252,44 @@ static bool json_is_blank(const char *text, size_t len)
 	return i == len;
 }
 
+/* The number of an escape \uXXXX at text; -1: there is none. */
+static int json_escape(const char *text, const char *end)
+{
+	int n = 0;
+
+	if (end - text < 6 || text[0] != '\\' || text[1] != 'u')
+		return -1;
+	for (int i = 2; i < 6; i++) {
+		const char *digits = "0123456789abcdef";
+		const char *d = strchr(digits, text[i] | 0x20);
+
+		if (!d || !*d)
+			return -1;
+		n = n << 4 | (int)(d - digits);
+	}
+	return n;
+}
+
+/* The parser makes one character of the first half of a pair and whatever escape comes next. */
+static bool json_has_half_a_pair(const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	while ((text = memchr(text, '\\', (size_t)(end - text)))) {
+		int low, n = json_escape(text, end);
+
+		if (n < 0xd800 || n > 0xdfff) {
+			text += text + 1 < end ? 2 : 1;
+			continue;
+		}
+		low = json_escape(text + 6, end);
+		if (n > 0xdbff || low < 0xdc00 || low > 0xdfff)
+			return true;
+		text += 12;
+	}
+	return false;
+}
+
 static int json_run(struct json_reader *r, const char *text, size_t len)
 {
 	yajl_status status = yajl_parse(r->parser, (const unsigned char *)text, len);
@@ -281,6 +319,8 @@ int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
 
 	if (len > JSON_TEXT_MAX)
 		return err_set(e, EFBIG, "JSON of %zu bytes", len);
+	if (json_has_half_a_pair(text, len))
+		return err_set(e, EINVAL, "JSON: half a surrogate pair");
 	e->code = 0;
 	r.tree = mem_alloc(sizeof(*r.tree));
 	root = &r.tree->root;

@@ -108,6 +108,32 @@ static void a_key_twice_is_found_among_thousands(void **state)
 	assert_string_equal(e.msg, "JSON: key a\\x0ab twice");
 }
 
+static void half_a_surrogate_pair_is_refused(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} rows[] = {
+		{ "\"\\ud83d\\ude00\"", true },	 { "\"\\\\ud83d\"", true },
+		{ "\"\\ud83d\\u0000\"", false }, { "\"\\ud83d\\ud83d\"", false },
+		{ "\"\\uDE00\"", false },	 { "\"\\ud83d\"", false },
+		{ "\"\\ud83dx\"", false },	 { "\"\\u00e4\\uD83D\\uDE00\"", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct json *root = NULL;
+		struct err e = { 0 };
+		int r = json_parse(rows[i].text, strlen(rows[i].text), &root, &e);
+
+		assert_int_equal(r, rows[i].good ? 0 : -EINVAL);
+		if (r == 0)
+			json_free(root);
+		else
+			assert_string_equal(e.msg, "JSON: half a surrogate pair");
+	}
+}
+
 static void depth_is_limited(void **state)
 {
 	char deep[400];
@@ -179,6 +205,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(typed_members_are_read),
 	cmocka_unit_test(what_is_no_json_is_refused),
 	cmocka_unit_test(a_key_twice_is_found_among_thousands),
+	cmocka_unit_test(half_a_surrogate_pair_is_refused),
 	cmocka_unit_test(depth_is_limited),
 	cmocka_unit_test(writing_and_reading_agree),
 	cmocka_unit_test(the_deepest_tree_fits_into_another),
