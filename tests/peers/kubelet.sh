@@ -89,8 +89,11 @@ ok "kubelet runs a command" wait_for 10 sh -c \
 	"$node enter $dir curl -ksS -m 5 -X POST '$api/run/default/web-node/talk?cmd=id' | grep -q uid=0"
 # kubelet's own streaming port, by the independent client
 stream() { inside python3 "$TOP/tests/peers/cri-stream.py" "$@"; }
-like "exec through kubelet's port" \
-	"$(stream exec "$api/exec/default/web-node/talk?command=id&output=1" 2>&1)" 'uid=0'
+# a connection that kubelet ended before its reply was seen once: the second one decides
+exec_id() { stream exec "$api/exec/default/web-node/talk?command=id&output=1" 2>&1; }
+out=$(exec_id)
+[[ $out != *"before SYN_REPLY"* ]] || { echo "# $out"; out=$(exec_id); }
+like "exec through kubelet's port" "$out" 'uid=0'
 like "port-forward through kubelet's port" \
 	"$(printf 'GET / HTTP/1.0\r\n\r\n' | stream forward "$api/portForward/default/web-node" 80 2>&1)" \
 	'200 OK'
