@@ -208,8 +208,9 @@ static void record_name(char name[static RECORD_NAME], const char *id)
 	snprintf(name, RECORD_NAME, RECORD_PREFIX "%s", id);
 }
 
-int ctr_unrecord(struct ctr *ctr, struct err *e)
+int ctr_unrecord(void *ctx, struct err *e)
 {
+	const struct ctr *ctr = ctx;
 	char name[RECORD_NAME];
 
 	record_name(name, ctr->id);

@@ -88,7 +88,6 @@ struct ctr *ctr_find(struct crid *crid, const char *id);
 /* Writes the record and renews the list entry after a change. */
 int ctr_record(struct ctr *ctr, struct err *e);
 void ctr_changed(struct ctr *ctr);
-int ctr_unrecord(struct ctr *ctr, struct err *e);
 
 /* The path of a file of the container below /run/berth/ctrs/ID; the caller frees it. */
 char *ctr_path(const struct ctr *ctr, const char *name);
@@ -127,8 +126,11 @@ int ctr_signal(const char *text);
 /* {"uid", "gid", "groups"} */
 int ctr_read_user(struct bundle_user *u, const struct json *user, struct err *e);
 
-/* A step of its flows: SIGKILL for what the shim left of it, and its cgroup's end. */
+/* Steps of its flows: SIGKILL for what the shim left of it, and its cgroup's end; its folder. */
 int ctr_end_processes(void *ctx, struct err *e);
+int ctr_remove_folder(void *ctx, struct err *e);
+int ctr_unrecord(void *ctx, struct err *e);
+
 /* It is gone, nothing is left: its callers are told. e: why, when it was not asked for. */
 void ctr_gone(struct ctr *ctr, const struct err *e);
 

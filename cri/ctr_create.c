@@ -28,11 +28,6 @@ static int run_intent(void *ctx, struct err *e)
 	return ctr_record(ctx, e);
 }
 
-static int undo_intent(void *ctx, struct err *e)
-{
-	return ctr_unrecord(ctx, e);
-}
-
 /* Root and user ----------------------------------------------------------------- */
 
 static const Cri__LinuxContainerSecurityContext *security(const struct ctr *ctr)
@@ -182,14 +177,6 @@ static int run_prepare(void *ctx, struct err *e)
 	return FLOW_WAIT;
 }
 
-/* Only for its undo: what fails may have come half the way. */
-static int run_guard(void *ctx, struct err *e)
-{
-	(void)ctx;
-	(void)e;
-	return 0;
-}
-
 static int undo_prepare(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
@@ -208,16 +195,6 @@ static int run_folder(void *ctx, struct err *e)
 	if (mkdirat(ctr->crid->run, name, 0700) < 0)
 		return err_set(e, errno, "make folder %s", name);
 	return 0;
-}
-
-static int undo_folder(void *ctx, struct err *e)
-{
-	struct ctr *ctr = ctx;
-	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
-
-	if (ctr_volumes_unmount(ctr->id, e) < 0)
-		return -e->code;
-	return path_remove_tree(ctr->crid->run, name, e);
 }
 
 /* The shim ------------------------------------------------------------------------ */
@@ -291,13 +268,12 @@ static int run_created(void *ctx, struct err *e)
 }
 
 static const struct flow_step steps[] = {
-	{ "write the record", run_intent, undo_intent },
-	{ "make its folder", run_folder, undo_folder },
-	{ "guard its layers", run_guard, undo_prepare },
+	{ "write the record", run_intent, ctr_unrecord },
+	{ "make its folder", run_folder, ctr_remove_folder },
+	{ "guard its layers", NULL, undo_prepare },
 	{ "prepare", run_prepare, NULL },
-	{ "guard its processes", run_guard,
-	  ctr_end_processes }, /* a shim may die before it tells */
-	{ "guard it", run_guard, undo_guard },
+	{ "guard its processes", NULL, ctr_end_processes }, /* a shim may die before it tells */
+	{ "guard it", NULL, undo_guard },
 	{ "create it by the shim", run_create, NULL },
 	{ "show it", run_created, NULL },
 };

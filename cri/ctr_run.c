@@ -293,26 +293,28 @@ int ctr_end_processes(void *ctx, struct err *e)
 	return FLOW_WAIT;
 }
 
-static int remove_files(void *ctx, struct err *e)
+int ctr_remove_folder(void *ctx, struct err *e)
 {
 	struct ctr *ctr = ctx;
 	auto_free char *name = mem_printf("ctrs/%s", ctr->id);
 
-	if (ctr_volumes_unmount(ctr->id, e) < 0 || path_remove_tree(ctr->crid->run, name, e) < 0)
+	if (ctr_volumes_unmount(ctr->id, e) < 0)
 		return -e->code;
-	return crid_trash(ctr->crid, ctr->id, e);
+	return path_remove_tree(ctr->crid->run, name, e);
 }
 
-static int remove_record(void *ctx, struct err *e)
+static int remove_files(void *ctx, struct err *e)
 {
-	return ctr_unrecord(ctx, e);
+	struct ctr *ctr = ctx;
+
+	return ctr_remove_folder(ctr, e) < 0 ? -e->code : crid_trash(ctr->crid, ctr->id, e);
 }
 
 static const struct flow_step remove_steps[] = {
 	{ "remove it from the shim", remove_from_shim, NULL },
 	{ "end its processes", ctr_end_processes, NULL },
 	{ "remove its files", remove_files, NULL },
-	{ "remove its record", remove_record, NULL },
+	{ "remove its record", ctr_unrecord, NULL },
 };
 
 static void answer_remove(struct ctr *ctr, const struct err *e)

@@ -58,7 +58,7 @@ static void run_on(struct flow *f)
 		if (f->aborted)
 			r = err_set(&f->err, ECANCELED, "given up on request");
 		else
-			r = f->steps[f->at].run(f->ctx, &f->err);
+			r = f->steps[f->at].run ? f->steps[f->at].run(f->ctx, &f->err) : 0;
 		if (r == FLOW_WAIT)
 			return;
 		if (r < 0) {

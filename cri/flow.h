@@ -19,6 +19,7 @@ struct flow;
 struct flow_step {
 	const char *name;
 	/* 0: done. FLOW_WAIT: flow_continue() will be called, not from inside. Negative: failed. */
+	/* NULL: only for its undo, as a guard of the next one, which may fail half the way */
 	int (*run)(void *ctx, struct err *e);
 	int (*undo)(void *ctx, struct err *e); /* the same; NULL: nothing to undo */
 };

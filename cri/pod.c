@@ -176,8 +176,9 @@ static void record_name(char name[static RECORD_NAME], const char *id)
 	snprintf(name, RECORD_NAME, RECORD_PREFIX "%s", id);
 }
 
-int pod_unrecord(struct pod *pod, struct err *e)
+int pod_unrecord(void *ctx, struct err *e)
 {
+	const struct pod *pod = ctx;
 	char name[RECORD_NAME];
 
 	record_name(name, pod->id);

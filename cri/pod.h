@@ -83,7 +83,10 @@ struct pod *pod_find(struct crid *crid, const char *id);
 /* Writes the record and renews the list entry after a change. */
 int pod_record(struct pod *pod, struct err *e);
 void pod_changed(struct pod *pod);
-int pod_unrecord(struct pod *pod, struct err *e);
+
+/* Steps of its flows. */
+int pod_remove_folder(void *ctx, struct err *e);
+int pod_unrecord(void *ctx, struct err *e);
 
 /* Namespace modes as asked for; the interface's defaults where nothing was said. */
 Cri__NamespaceMode pod_network_mode(const struct pod *pod);

@@ -97,14 +97,6 @@ static int run_folder(void *ctx, struct err *e)
 	return 0;
 }
 
-static int undo_folder(void *ctx, struct err *e)
-{
-	struct pod *pod = ctx;
-	auto_free char *name = mem_printf("pods/%s", pod->id);
-
-	return path_remove_tree(pod->crid->run, name, e);
-}
-
 static int run_describe(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
@@ -300,14 +292,7 @@ static int run_shim(void *ctx, struct err *e)
 	return spawn_shim(pod, cgroup, log, e);
 }
 
-/* Only for its undo: whatever came of the next step, its processes end here. */
-static int run_guard(void *ctx, struct err *e)
-{
-	(void)ctx;
-	(void)e;
-	return 0;
-}
-
+/* Whatever came of the next step, its processes end here. */
 static int undo_guard(void *ctx, struct err *e)
 {
 	(void)e;
@@ -462,18 +447,13 @@ static int run_intent(void *ctx, struct err *e)
 	return pod_record(ctx, e);
 }
 
-static int undo_intent(void *ctx, struct err *e)
-{
-	return pod_unrecord(ctx, e);
-}
-
 static const struct flow_step steps[] = {
-	{ "write the record", run_intent, undo_intent },
-	{ "make the folder", run_folder, undo_folder },
+	{ "write the record", run_intent, pod_unrecord },
+	{ "make the folder", run_folder, pod_remove_folder },
 	{ "describe it to the shim", run_describe, NULL },
 	{ "make /dev/shm", run_shm, undo_shm },
 	{ "make cgroups", run_cgroups, undo_cgroups },
-	{ "guard the shim", run_guard, undo_guard },
+	{ "guard the shim", NULL, undo_guard },
 	{ "start the shim", run_shim, NULL },
 	{ "greet the shim", run_hello, undo_hello },
 	{ "attach the network", run_network, undo_network },

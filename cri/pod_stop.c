@@ -277,7 +277,7 @@ void pod_ctr_removed(struct pod *pod, const struct err *e)
 	ev_mark(&pod->last);
 }
 
-static int remove_folder(void *ctx, struct err *e)
+int pod_remove_folder(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
 	auto_free char *name = mem_printf("pods/%s", pod->id);
@@ -285,15 +285,10 @@ static int remove_folder(void *ctx, struct err *e)
 	return path_remove_tree(pod->crid->run, name, e);
 }
 
-static int remove_record(void *ctx, struct err *e)
-{
-	return pod_unrecord(ctx, e);
-}
-
 static const struct flow_step remove_steps[] = {
 	{ "remove its containers", remove_containers, NULL },
-	{ "remove its folder", remove_folder, NULL },
-	{ "remove its record", remove_record, NULL },
+	{ "remove its folder", pod_remove_folder, NULL },
+	{ "remove its record", pod_unrecord, NULL },
 };
 
 static void on_removed(void *ctx, const struct err *e)
