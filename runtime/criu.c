@@ -17,6 +17,7 @@
 #include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
+#include "runtime/oci_life.h"
 #include "runtime/rootfs.h"
 
 #define CRIU_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,6 +29,7 @@ void criu_done(struct criu *c)
 	for (size_t i = 0; i < c->count; i++)
 		free(c->args[i]);
 	free(c->args);
+	free(c->log);
 	*c = (struct criu)CRIU_INIT;
 }
 
@@ -83,12 +85,6 @@ static bool criu_below(const char *path, const char *folder)
 	return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-static char *criu_source(const struct criu *c, const struct spec_mount *m)
-{
-	return m->source[0] == '/' ? mem_strdup(m->source)
-				   : mem_printf("%s/%s", c->bundle, m->source);
-}
-
 /* What is mounted on has to be there; what lies in another mount comes with that. */
 static int criu_targets(const struct criu *c, struct err *e)
 {
@@ -108,7 +104,7 @@ static int criu_targets(const struct criu *c, struct err *e)
 			covered = criu_below(m->destination, c->spec->mounts[j].destination);
 		if (covered)
 			continue;
-		source = m->bind ? criu_source(c, m) : NULL;
+		source = m->bind ? life_join(c->bundle, m->source) : NULL;
 		folder = !source || stat(source, &st) < 0 || S_ISDIR(st.st_mode);
 		if (rootfs_target(root, m->destination, folder, &fd, e) < 0)
 			return -e->code;
@@ -123,7 +119,7 @@ static int criu_sources(const struct criu *c, struct err *e)
 		return err_set(e, errno, "bind /dev/null for criu");
 	for (size_t i = 0; i < c->spec->mount_count; i++) {
 		const struct spec_mount *m = &c->spec->mounts[i];
-		auto_free char *source = m->bind ? criu_source(c, m) : NULL;
+		auto_free char *source = m->bind ? life_join(c->bundle, m->source) : NULL;
 
 		if (source && mount(source, source, NULL, MS_BIND | MS_REC, NULL) < 0)
 			return err_set(e, errno, "bind %s for criu", source);

@@ -16,7 +16,7 @@ struct criu {
 	size_t room;
 	int fds[SPAWN_FDS]; /* further descriptors it inherits; stay the caller's */
 	size_t nfds;
-	const char *log; /* absolute path of the log it writes */
+	char *log; /* absolute path of the log it writes, owned */
 	/* of a restore: in a mount namespace with the rootfs as a mount, below a cgroup */
 	const char *rootfs; /* NULL: none of that */
 	const char *bundle;

@@ -50,8 +50,8 @@ struct checkpoint {
 		"lazy-pages", '\0', OPTION_FLAG, &(c)->lazy_pages                 \
 	}
 
-static int checkpoint_check(struct checkpoint *c, mode_t mode, char **ret_images, char **ret_work,
-			    struct err *e)
+static int checkpoint_check(const struct checkpoint *c, mode_t mode, char **ret_images,
+			    char **ret_work, struct err *e)
 {
 	static const char *const modes[] = { "soft", "full", "strict", "ignore", "none" };
 	bool known = !c->cgroups_mode;
@@ -84,7 +84,7 @@ static void checkpoint_flag(struct criu *criu, bool given, const char *word)
 		criu_add(criu, "%s", word);
 }
 
-/* The arguments that a dump and a restore have in common; criu->log is the caller's to free. */
+/* The arguments that a dump and a restore have in common. */
 static void checkpoint_args(struct criu *criu, const struct checkpoint *c, const char *verb,
 			    const char *images, const char *work)
 {
@@ -198,25 +198,20 @@ static int checkpoint_stdio(const char *images, pid_t pid, struct err *e)
 	return path_replace(AT_FDCWD, file, o.s.text, o.s.len, 0600, PATH_FAST, e);
 }
 
-static int checkpoint_dump(struct oci *oci, const struct checkpoint *c, const struct state *s,
-			   struct err *e)
+static int checkpoint_dump(const struct checkpoint *c, const struct state *s, struct err *e)
 {
 	auto_free char *images = NULL;
 	auto_free char *work = NULL;
-	auto_free char *log = NULL;
 	auto_criu criu = CRIU_INIT;
 	auto_spec spec = { 0 };
-	struct checkpoint check = *c;
 
-	(void)oci;
 	if (spec_load(s->dir, &spec, e) < 0)
 		return -e->code;
 	if (spec.process.terminal)
 		return err_set(e, ENOTSUP, "checkpoint of a container with a terminal");
-	if (checkpoint_check(&check, 0700, &images, &work, e) < 0)
+	if (checkpoint_check(c, 0700, &images, &work, e) < 0)
 		return -e->code;
 	checkpoint_args(&criu, c, c->pre_dump ? "pre-dump" : "dump", images, work);
-	log = (char *)criu.log;
 	criu_add(&criu, "--tree=%d", s->pid);
 	criu_add(&criu, "--freeze-cgroup=/sys/fs/cgroup%s", s->cgroup_path);
 	criu_add(&criu, "--network-lock=%s", c->network_lock ?: "nftables");
@@ -228,22 +223,6 @@ static int checkpoint_dump(struct oci *oci, const struct checkpoint *c, const st
 	    checkpoint_join(&criu, &spec, s->pid, e) < 0 || checkpoint_stdio(images, s->pid, e) < 0)
 		return -e->code;
 	return criu_run(&criu, e);
-}
-
-/* As other runtimes do: what is written to files is no container here any more. */
-static int checkpoint_remove(struct oci *oci, const struct state *s, const char *id, struct err *e)
-{
-	struct container c;
-	int r;
-
-	container_init(&c);
-	r = state_container(&oci->engine, s, &c, e);
-	if (r == 0)
-		r = engine_delete(&oci->engine, &c, e);
-	if (r == 0)
-		r = state_remove(oci->root, id, e);
-	container_done(&c);
-	return r;
 }
 
 int oci_verb_checkpoint(void *ctx, int argc, char **argv, struct err *e)
@@ -276,9 +255,10 @@ int oci_verb_checkpoint(void *ctx, int argc, char **argv, struct err *e)
 		return err_set(e, EINVAL, "container %s is created, not running", argv[0]);
 	if (!criu_found())
 		return err_set(e, ENOENT, "checkpoint: criu is not installed here");
-	if (checkpoint_dump(oci, &c, &s, e) < 0)
+	if (checkpoint_dump(&c, &s, e) < 0)
 		return err_wrap(e, "checkpoint of %s", argv[0]);
-	return c.leave_running || c.pre_dump ? 0 : checkpoint_remove(oci, &s, argv[0], e);
+	/* as other runtimes do: what is written to files is no container here any more */
+	return c.leave_running || c.pre_dump ? 0 : life_remove(oci, argv[0], &s, e);
 }
 
 /* restore ------------------------------------------------------------------------- */
@@ -314,11 +294,10 @@ static void restore_mounts(struct criu *criu, const struct spec *spec, const cha
 {
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
+		auto_free char *source = m->bind ? life_join(bundle, m->source) : NULL;
 
-		if (m->bind)
-			criu_add(criu, "--external=mnt[%s]:%s%s%s", m->destination,
-				 m->source[0] == '/' ? "" : bundle, m->source[0] == '/' ? "" : "/",
-				 m->source);
+		if (source)
+			criu_add(criu, "--external=mnt[%s]:%s", m->destination, source);
 	}
 	/* folders among them were none of the host's, and are not asked for */
 	for (const char **p = spec->masked; p && *p; p++)
@@ -343,12 +322,10 @@ static int restore_bring(void *arg, const struct container *c, const int *ns, pi
 {
 	struct life *l = arg;
 	const struct restore *r = l->ctx;
-	auto_free char *log = NULL;
 	auto_free char *pid_file = mem_printf("%s/restore.pid", r->work);
 	auto_criu criu = CRIU_INIT;
 
 	checkpoint_args(&criu, &r->c, "restore", r->images, r->work);
-	log = (char *)criu.log;
 	criu.rootfs = l->state.rootfs;
 	criu.bundle = l->bundle;
 	criu.spec = &l->spec;

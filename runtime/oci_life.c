@@ -83,7 +83,7 @@ static int life_load(struct life *l, char **ret_text, size_t *ret_len, struct er
 	return 0;
 }
 
-static char *life_join(const char *folder, const char *path)
+char *life_join(const char *folder, const char *path)
 {
 	return path[0] == '/' ? mem_strdup(path) : mem_printf("%s/%s", folder, path);
 }
@@ -309,22 +309,13 @@ static int life_kill(struct oci *oci, const char *id, const struct life_end *how
 	return r;
 }
 
-static int life_delete(struct oci *oci, const char *id, const struct life_end *how, struct err *e)
+int life_remove(struct oci *oci, const char *id, const struct state *s, struct err *e)
 {
-	auto_state s = { .dir = -1 };
 	struct container c;
-	const char *status;
 	int r;
 
 	container_init(&c);
-	r = state_load(oci->root, id, &s, e);
-	if (r < 0)
-		return how->force && r == -ENOENT ? 0 : r;
-	status = state_status(&oci->engine, &s, NULL);
-	if (!how->force && !str_eq(status, "stopped") && !str_eq(status, "created"))
-		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
-			       status);
-	r = state_container(&oci->engine, &s, &c, e);
+	r = state_container(&oci->engine, s, &c, e);
 	/* without a record of a cgroup there was none */
 	if (r == 0 && c.cgroup_path)
 		r = engine_delete(&oci->engine, &c, e);
@@ -332,6 +323,22 @@ static int life_delete(struct oci *oci, const char *id, const struct life_end *h
 		r = state_remove(oci->root, id, e);
 	container_done(&c);
 	return r;
+}
+
+static int life_delete(struct oci *oci, const char *id, const struct life_end *how, struct err *e)
+{
+	auto_state s = { .dir = -1 };
+	const char *status;
+	int r;
+
+	r = state_load(oci->root, id, &s, e);
+	if (r < 0)
+		return how->force && r == -ENOENT ? 0 : r;
+	status = state_status(&oci->engine, &s, NULL);
+	if (!how->force && !str_eq(status, "stopped") && !str_eq(status, "created"))
+		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s", id,
+			       status);
+	return life_remove(oci, id, &s, e);
 }
 
 typedef int life_act(struct oci *oci, const char *id, const struct life_end *how, struct err *e);
