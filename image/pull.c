@@ -380,7 +380,8 @@ static bool records_there(const struct pull *p)
 	return true;
 }
 
-static void drop_file(int dirfd, const char *file)
+/* What a kill between writing and renaming left. */
+static void drop_unfinished(int dirfd, const char *file)
 {
 	auto_free char *unfinished = mem_printf("%s.new", file);
 
@@ -401,7 +402,7 @@ static void publish_undo(struct pull *p)
 		auto_free char *json = old ? store_record(old, old->image->id) : NULL;
 		struct err e = { 0 };
 
-		drop_file(s->images_fd, file);
+		drop_unfinished(s->images_fd, file);
 		if (!old)
 			unlinkat(s->images_fd, file, 0);
 		else if (record_write(s->images_fd, file, "image", STORE_RECORD_VERSION, json,
@@ -409,7 +410,7 @@ static void publish_undo(struct pull *p)
 			log_warn("%s", err_text(&e));
 	}
 	for (size_t i = 0; i < p->publish.nblobs; i++)
-		drop_file(s->blobs_fd, digest_hex(p->publish.blobs[i].digest));
+		drop_unfinished(s->blobs_fd, digest_hex(p->publish.blobs[i].digest));
 }
 
 static int publish_poll(struct pull *p, struct err *e)

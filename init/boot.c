@@ -66,10 +66,10 @@ static int boot_line(void *ctx, struct err *e)
 static int boot_conf_again(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
-	uint64_t faults = FAULTS_A_MINUTE;
+	uint64_t faults;
 
 	if (conf_load(CONF_PATH, &in->conf, e) < 0 ||
-	    conf_u64(&in->conf, "init.faults", faults, &faults, e) < 0)
+	    conf_u64(&in->conf, "init.faults", FAULTS_A_MINUTE, &faults, e) < 0)
 		return -e->code;
 	keep_limit(&in->keep, faults);
 	return 0;
