@@ -5,9 +5,16 @@
 #	bundle NAME [JQ-FILTER]   makes $WORK/NAME: a rootfs and a config.json like
 #	                          that of a Kubernetes container, changed by the filter;
 #	                          args and the like are easily set: .process.args = [...]
+#	oci ARGUMENTS...          berth-oci with its state in $root, for two minutes at most
+root=$WORK/state
 CAPS='["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FSETID","CAP_FOWNER","CAP_MKNOD","CAP_NET_RAW",
 "CAP_SETGID","CAP_SETUID","CAP_SETFCAP","CAP_SETPCAP","CAP_NET_BIND_SERVICE","CAP_SYS_CHROOT",
 "CAP_KILL","CAP_AUDIT_WRITE"]'
+
+oci()
+{
+	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
+}
 
 busybox_rootfs()
 {

@@ -8,6 +8,7 @@
 #	like NAME TEXT REGEX     passes when TEXT matches (extended regex)
 #	skip NAME REASON         a named skip
 #	skip_all REASON          the whole script, e.g. a peer is missing
+#	requires PROGRAM...      which skips it when one of them is missing
 #	wait_for SECONDS CMD...  polls CMD until it succeeds; 1 at the deadline,
 #	                         which is six times as long: machines are loaded
 #	sanitized                the programs are built with ASan and UBSan
@@ -111,6 +112,15 @@ skip_all()
 {
 	skip "$(basename "$0")" "$1"
 	done_testing
+}
+
+requires()
+{
+	local tool
+
+	for tool; do
+		command -v "$tool" > /dev/null || skip_all "$tool is missing"
+	done
 }
 
 wait_for()

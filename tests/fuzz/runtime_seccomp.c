@@ -15,6 +15,7 @@
 #include "lib/json.h"
 #include "runtime/filter.h"
 #include "runtime/seccomp.h"
+#include "tests/bpf.h"
 
 #define RULES 24
 #define LAST UINT32_MAX /* what a tracer writes to skip a call */
@@ -129,38 +130,11 @@ static uint32_t naive(const struct plan *p, const struct seccomp_data *d)
 
 static uint32_t run(const struct filter *f, const struct seccomp_data *data)
 {
-	uint32_t a = 0;
+	uint32_t verdict;
 
-	for (size_t pc = 0; pc < f->count; pc++) {
-		const struct sock_filter *i = &f->insns[pc];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert(i->k + 4 <= sizeof(*data) && i->k % 4 == 0);
-			memcpy(&a, (const char *)data + i->k, 4);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += a == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += a > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += a >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			abort();
-		}
-	}
-	abort();
+	if (!bpf_run(f->insns, f->count, data, &verdict, NULL))
+		abort();
+	return verdict;
 }
 
 /* Arguments around the values of each rule, for one number. */

@@ -6,9 +6,7 @@
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/sys/crilib.sh"
 
-for tool in runc crun jq node; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires runc crun jq node
 cri_node_up
 call() { node "$TOP/tests/peers/cri-call.mjs" "${ENDPOINT#unix://}" "$1" "$2"; }
 call PullImage "{\"image\": {\"image\": \"$IMAGE\"}}" > /dev/null

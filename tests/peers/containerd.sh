@@ -4,9 +4,7 @@
 # Debian's containerd with berth-oci as the runtime under it: an image that
 # skopeo copied runs, ctr gets its output and exit codes, execs, kills.
 . "$(dirname "$0")/../tap.sh"
-for tool in containerd ctr containerd-shim-runc-v2 skopeo umoci busybox jq script; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires containerd ctr containerd-shim-runc-v2 skopeo umoci busybox jq script
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

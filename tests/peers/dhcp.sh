@@ -8,9 +8,7 @@ if [ "${1-}" != inside ]; then
 fi
 . "$(dirname "$0")/../tap.sh"
 netd=$BUILD/net/berth-netd
-for tool in ip dnsmasq socat; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires ip dnsmasq socat
 mkdir "$WORK/state"
 mount -t tmpfs none /run
 mkdir /run/netns /run/berth

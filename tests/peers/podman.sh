@@ -3,9 +3,7 @@
 #
 # Debian's podman and conmon with berth-oci as their runtime.
 . "$(dirname "$0")/../tap.sh"
-for tool in podman conmon busybox jq script; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires podman conmon busybox jq script
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

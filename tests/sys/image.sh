@@ -9,9 +9,7 @@ if [ -z "${IN_NAMESPACES-}" ]; then
 fi
 . "$(dirname "$0")/../tap.sh"
 ip link set lo up
-for tool in docker-registry skopeo umoci; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires docker-registry skopeo umoci
 here=$TOP/tests/sys
 reg=127.0.0.1:5000
 store=$WORK/store

@@ -6,18 +6,11 @@
 # tests/vm/checkpoint.sh has the real one.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
-root=$WORK/state
-oci()
-{
-	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
-}
 mkdir -p "$root" "$WORK/images"
 is "callers ask for the verb by its help" "$(oci checkpoint --help; oci restore --help)" "usage: berth-oci checkpoint [OPTIONS] ID
 usage: berth-oci restore [OPTIONS] ID"

@@ -5,18 +5,10 @@
 # from inside a container or by its refusal.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
-
-root=$WORK/state
-oci()
-{
-	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
-}
 
 # jq takes the script as a variable
 eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"

@@ -5,9 +5,7 @@
 # becomes the container of a `run`. What a killed create leaves must be found by
 # `delete --force`; after a killed child run has taken everything back itself.
 . "$(dirname "$0")/../tap.sh"
-for tool in strace busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires strace busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

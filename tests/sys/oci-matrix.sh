@@ -7,19 +7,12 @@
 # is no literal, unless the list of those here has it.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
-root=$WORK/state
 mkdir -p "$root"
-oci()
-{
-	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
-}
 bundle m . # the rest is made by one filter over this config.json
 cp "$WORK/m/config.json" "$WORK/config.json"
 

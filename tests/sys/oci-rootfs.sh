@@ -6,9 +6,7 @@
 # inside of the container; a sentinel tree outside, the host's mounts and its
 # /dev are the witnesses.
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

@@ -10,9 +10,7 @@
 # ./check runs the short form; the long one is 100000 10000.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

@@ -9,9 +9,7 @@
 #	SWEEP_POINTS	so many (system call, n) of each verb, or "all"; 12 unless told
 #	SWEEP_SEED	of the choice; printed
 . "$(dirname "$0")/../tap.sh"
-for tool in strace busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires strace busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"

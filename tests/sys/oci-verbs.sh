@@ -4,18 +4,11 @@
 # berth-oci's verbs as callers use them: output, options, refusals.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in busybox jq python3; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
-root=$WORK/state
-oci()
-{
-	timeout --foreground 120 "$BUILD/runtime/berth-oci" --root "$root" "$@"
-}
 status_is()
 {
 	[ "$(oci state "$1" | jq -r .status)" = "$2" ]

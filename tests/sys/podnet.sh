@@ -8,9 +8,7 @@ if [ "${1-}" != inside ]; then
 fi
 . "$(dirname "$0")/../tap.sh"
 driver=$BUILD/tests/sys/podnet_driver
-for tool in ip nft socat strace tcpdump; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires ip nft socat strace tcpdump
 mount -t tmpfs none /run
 mkdir /run/netns
 export BERTH_PODS_DIR=$WORK/pods

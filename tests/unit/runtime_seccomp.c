@@ -18,48 +18,16 @@
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/seccomp.h"
+#include "tests/bpf.h"
 
 /* The verdict; *ret_steps: instructions on the way. */
 static uint32_t run(const struct sock_filter *p, size_t count, const struct seccomp_data *data,
 		    size_t *ret_steps)
 {
-	uint32_t a = 0;
-	size_t steps = 0;
+	uint32_t verdict;
 
-	for (size_t pc = 0; pc < count; pc++) {
-		const struct sock_filter *i = &p[pc];
-
-		steps++;
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k + 4 <= sizeof(*data));
-			memcpy(&a, (const char *)data + i->k, 4);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JA:
-			pc += i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += a == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			pc += a > i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			pc += a >= i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			if (ret_steps)
-				*ret_steps = steps;
-			return i->k;
-		default:
-			fail_msg("unknown instruction %#x", i->code);
-		}
-	}
-	fail_msg("ran off the end");
-	return 0;
+	assert_true(bpf_run(p, count, data, &verdict, ret_steps));
+	return verdict;
 }
 
 static char *profile_text(void)

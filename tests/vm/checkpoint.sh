@@ -8,11 +8,10 @@
 #	tests/vm/checkpoint.sh [KERNEL]...
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in qemu-system-x86_64 busybox jq cpio criu unshare; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires qemu-system-x86_64 busybox jq cpio criu unshare
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../bundle.sh"
+. "$(dirname "$0")/guest.sh"
 . "$(dirname "$0")/lib.sh"
 
 image=$WORK/image
@@ -145,27 +144,13 @@ order="crc32c_generic libcrc32c nfnetlink nf_defrag_ipv4 nf_defrag_ipv6 nf_connt
 echo $order > "$image/mod/order"
 
 for kernel in "${@:-6.12}"; do
-	dir=$("$TOP/tests/vm/kernel" $kernel 2> "$WORK/kernel.log") || {
-		skip "kernel $kernel" "$(tail -n 1 "$WORK/kernel.log")"
-		continue
-	}
+	guest_kernel "$kernel" || continue
 	rm -f "$image"/mod/*.ko*
 	for module in $order; do
-		find "$dir/lib/modules" -name "$module.ko*" -exec cp {} "$image/mod/" \;
+		find "$kernel_dir/lib/modules" -name "$module.ko*" -exec cp {} "$image/mod/" \;
 	done
 	find "$image/mod" -name '*.xz' -exec xz -d {} +
-	(cd "$image" && find . | cpio -o -H newc 2> /dev/null | gzip -1) > "$WORK/initramfs"
-	timeout -k 5 400 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 768 -nodefaults -display none \
-		-no-reboot -kernel "$dir"/boot/vmlinuz-* -initrd "$WORK/initramfs" \
-		-append "console=ttyS0 quiet panic=-1" -serial "file:$WORK/console" < /dev/null > "$WORK/qemu.log" 2>&1
-	tr -d '\r' < "$WORK/console" > "$WORK/text"
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) tap_pass "$kernel: ${line#ok * - }" ;;
-		"not ok "*) tap_fail "$kernel: ${line#not ok * - }" ;;
-		"# "*) echo "$line" ;;
-		esac
-	done < "$WORK/text"
-	ok "$kernel: the guest came to its end" grep -q '^1\.\.' "$WORK/text" || tail -n 30 "$WORK/text" | sed 's/^/# /'
+	guest_pack "$image"
+	guest_run "$kernel" 768 400
 done
 done_testing

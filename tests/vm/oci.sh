@@ -7,11 +7,10 @@
 # fork limit decide. First out of the initramfs, which cannot be pivoted away.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
-for tool in qemu-system-x86_64 busybox jq cpio; do
-	command -v $tool > /dev/null || skip_all "$tool is missing"
-done
+requires qemu-system-x86_64 busybox jq cpio
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
 . "$(dirname "$0")/../bundle.sh"
+. "$(dirname "$0")/guest.sh"
 
 image=$WORK/image
 mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,b}
@@ -142,24 +141,10 @@ echo "1..$n"
 poweroff -f
 INIT
 chmod +x "$image/init"
-(cd "$image" && find . | cpio -o -H newc 2> /dev/null | gzip -1) > "$WORK/initramfs"
+guest_pack "$image"
 
 for kernel in 6.12 6.1; do
-	dir=$("$TOP/tests/vm/kernel" $kernel 2> "$WORK/kernel.log") || {
-		skip "kernel $kernel" "$(tail -n 1 "$WORK/kernel.log")"
-		continue
-	}
-	timeout -k 5 300 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 512 -nodefaults -display none \
-		-no-reboot -kernel "$dir"/boot/vmlinuz-* -initrd "$WORK/initramfs" \
-		-append "console=ttyS0 quiet panic=-1" -serial "file:$WORK/console" < /dev/null > "$WORK/qemu.log" 2>&1
-	tr -d '\r' < "$WORK/console" > "$WORK/text"
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) tap_pass "$kernel: ${line#ok * - }" ;;
-		"not ok "*) tap_fail "$kernel: ${line#not ok * - }" ;;
-		"# "*) echo "$line" ;;
-		esac
-	done < "$WORK/text"
-	ok "$kernel: the guest came to its end" grep -q '^1\.\.' "$WORK/text" || tail -n 30 "$WORK/text" | sed 's/^/# /'
+	guest_kernel "$kernel" || continue
+	guest_run "$kernel" 512 300
 done
 done_testing
