@@ -76,14 +76,9 @@ void kept_end_jobs(struct init *in)
 
 void kept_resume(struct init *in)
 {
-	char text[160];
-
-	if (in->fault.signo) {
-		keep_fault_text(&in->fault, text, sizeof(text));
-		log_error("went on after a fault: %s", text);
-	} else {
+	keep_log_fault(&in->fault);
+	if (!in->fault.signo)
 		keep_log_reason(REASON_PATH);
-	}
 	kept_save(in);
 	if (in->kept.shutdown.begun)
 		shutdown_resume(in);

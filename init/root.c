@@ -99,6 +99,7 @@ int machine_switch_root(void *ctx, struct err *e)
 	struct init *in = ctx;
 	uint64_t begin = step_now_us();
 
+	keep_log_fault(&in->fault); /* the root's life is a first one, and cannot tell */
 	if (mnt_switch_root(NEW_ROOT, moved, e) < 0)
 		return -e->code;
 	chart_note(&in->kept.chart, "switch root", begin, 0);

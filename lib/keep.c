@@ -158,11 +158,21 @@ void keep_limit(struct keep *k, uint64_t faults)
 	keep_lock(k, true);
 }
 
-void keep_fault_text(const struct keep_fault *f, char *buf, size_t size)
+static void fault_text(const struct keep_fault *f, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s at %#llx, address %#llx, fault %llu", strsignal(f->signo),
 		 (unsigned long long)f->pc, (unsigned long long)f->address,
 		 (unsigned long long)f->count);
+}
+
+void keep_log_fault(const struct keep_fault *f)
+{
+	char text[160];
+
+	if (!f->signo)
+		return;
+	fault_text(f, text, sizeof(text));
+	log_error("went on after a fault: %s", text);
 }
 
 void keep_log_reason(const char *path)
@@ -183,7 +193,7 @@ static void keep_tell(const struct keep *k, const struct keep_fault *fault)
 	size_t len = strlen(text);
 	int fd = -1;
 
-	keep_fault_text(fault, text + len, sizeof(text) - len - 1);
+	fault_text(fault, text + len, sizeof(text) - len - 1);
 	strcat(text, "\n");
 	len = strlen(text);
 	(void)!write(STDERR_FILENO, text, len);

@@ -49,5 +49,5 @@ void keep_limit(struct keep *k, uint64_t faults);
 /* At the next boot: the reason of the last end is an error of the log, and put aside. */
 void keep_log_reason(const char *path);
 
-/* "illegal instruction at 5588..., fault 3" */
-void keep_fault_text(const struct keep_fault *fault, char *buf, size_t size);
+/* "went on after a fault: illegal instruction at 5588..., fault 3"; without one nothing is said. */
+void keep_log_fault(const struct keep_fault *fault);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A writer of faults, for tests/sys/reexec.sh:
+ * A writer of faults, for tests/sys/reexec.sh and tests/vm/faults.sh:
  *
  *	fault PID KIND CALLS       after so many system calls, at whatever instruction that is
  *	fault exec KIND CALLS PROGRAM ARG...
@@ -11,10 +11,12 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -54,6 +56,8 @@ CODE(bus, "push $0x78\n mov %rsp, %rdi\n mov $1, %esi\n mov $319, %eax\n syscall
 static const struct kind {
 	const char *name, *begin, *end;
 } kinds[] = { KIND(segv), KIND(bus), KIND(abrt), KIND(fpe), KIND(ill), KIND(sys), KIND(stack) };
+
+static int proc; /* the folder */
 
 static void die(const char *what)
 {
@@ -111,8 +115,8 @@ static void inject(pid_t pid, const struct kind *kind, int calls)
 		next_call(pid);
 	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &iov) < 0)
 		die("read registers");
-	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%d/mem", pid);
+	fd = openat(proc, path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || pwrite(fd, kind->begin, len, (off_t)regs.rip) != (ssize_t)len)
 		die("write code");
 	if (ptrace(PTRACE_DETACH, pid, 0, 0) < 0)
@@ -123,6 +127,17 @@ static void seize(pid_t pid, long options)
 {
 	if (ptrace(PTRACE_SEIZE, pid, 0, options | PTRACE_O_TRACESYSGOOD) < 0)
 		die("seize");
+}
+
+/* An initramfs has none yet; PID 1's own stays its own, and the folder goes with the root. */
+static void open_proc(void)
+{
+	if (access("/proc/self", F_OK) < 0 &&
+	    (unshare(CLONE_NEWNS) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0))
+		die("mount proc");
+	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		die("open /proc");
 }
 
 static int exec_with_fault(char **argv)
@@ -136,6 +151,7 @@ static int exec_with_fault(char **argv)
 		die("pipe");
 	if (fork() == 0) {
 		setsid();
+		open_proc();
 		seize(parent, PTRACE_O_TRACEEXEC);
 		if (write(ready[1], "x", 1) != 1)
 			die("write");
@@ -162,6 +178,7 @@ int main(int argc, char **argv)
 	if (argc != 4)
 		return 2;
 	pid = atoi(argv[1]);
+	open_proc();
 	seize(pid, 0);
 	if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) < 0)
 		die("interrupt");

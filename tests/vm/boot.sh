@@ -13,14 +13,6 @@ for program in qemu-system-x86_64 mkfs.erofs veritysetup jq; do
 done
 kernels=${KERNELS:-6.12 6.1}
 
-# state_fs DISK: the state partition as e2fsprogs' programs take it
-state_fs()
-{
-	local start
-	start=$(sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
-	echo "$1?offset=$((start * 512))"
-}
-
 # on NAME TEXT REGEX: the text run in the guest answers so
 on()
 {
@@ -55,16 +47,8 @@ boot()
 	faults
 	id=$(vm_sh 'cat /etc/machine-id; echo kept > /var/kept')
 	ok "$kernel: it powers off" vm_stop
-	ok "$kernel: the state partition is whole without a replay" whole "$dir/disk.img"
+	ok "$kernel: the state partition is whole without a replay" vm_state_is_whole "$dir/disk.img"
 	again "$kernel" "$dir" "$id"
-}
-
-# needs no journal replay, and e2fsck finds nothing
-whole()
-{
-	local fs
-	fs=$(state_fs "$1")
-	! dumpe2fs -h "$fs" 2> /dev/null | grep -q needs_recovery && e2fsck -fn "$fs"
 }
 
 # writes no instruction at all over the one that PID 1 is at, then sends it a fault's signal
@@ -122,7 +106,7 @@ again()
 	vm_start "$dir" --kernel "$kernel" --state "$dir/disk.img" || exit 1
 	on "after a power cut it boots, with the state" 'cat /var/kept' '^kept$'
 	ok "$kernel: it powers off again" vm_stop
-	ok "$kernel: the state partition is whole again" whole "$dir/disk.img"
+	ok "$kernel: the state partition is whole again" vm_state_is_whole "$dir/disk.img"
 }
 
 # a damaged root is refused, a state partition with something else is kept

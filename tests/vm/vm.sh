@@ -20,6 +20,8 @@
 #	vm_wait                    waits until the machine is off
 #	vm_stop                    powers it off in order and waits
 #	vm_kill                    ends it like a power cut
+#	vm_state_fs DISK           its state partition, as e2fsprogs' programs take it
+#	vm_state_is_whole DISK     it needs no journal replay, and e2fsck finds nothing
 #
 # Scripts travel over a virtio serial port of their own to the agent on the
 # peers disk (tests/vm/mkpeers), a service that the boot line names.
@@ -39,7 +41,7 @@ vm_image()
 
 vm_start()
 {
-	local kernel=6.12 append="" net="user,id=net" disk="" writes="" memory=768 limit=600
+	local kernel=6.12 append="" net="user,id=net" disk="" writes="" memory=768 limit=600 more=/dev/null
 	# one thread for both processors: with two, QEMU 7.2 at times runs code that the
 	# guest's kernel has just patched, and the kernel dies of an int3
 	local accel=tcg,thread=single cpu=max smp=2 icount="" image drive
@@ -59,6 +61,7 @@ vm_start()
 			;;
 		--kernel) kernel=$2 ;;
 		--append) append="$append $2" ;;
+		--initramfs) more=$2 ;;
 		--forward) net="$net,hostfwd=tcp:127.0.0.1:${2%:*}-:${2#*:}" ;;
 		--state) disk=$2 ;;
 		--writes) writes=$2 ;;
@@ -84,6 +87,7 @@ vm_start()
 			-blockdev driver=blklogwrites,file=disk,log=log,node-name=logged
 			-device virtio-blk-pci,drive=logged,discard=off)
 	fi
+	cat "$image/$kernel/initramfs" "$more" > "$VM_DIR/initramfs"
 	rm -f "$VM_DIR"/port.in "$VM_DIR"/port.out
 	mkfifo "$VM_DIR/port.in" "$VM_DIR/port.out"
 	exec {VM_IN}<> "$VM_DIR/port.in" {VM_OUT}<> "$VM_DIR/port.out"
@@ -93,7 +97,7 @@ vm_start()
 		# shellcheck disable=SC2086
 		timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel "$accel" -cpu "$cpu" \
 			-smp $smp $icount -m "$memory" -nodefaults -display none -no-reboot \
-			-kernel "$image/$kernel/kernel" -initrd "$image/$kernel/initramfs" \
+			-kernel "$image/$kernel/kernel" -initrd "$VM_DIR/initramfs" \
 			-append "$(cat "$image/$kernel/cmdline") berth.boot.extension=berth-peers$append" \
 			"${drive[@]}" \
 			-drive "file=$image/peers.img,format=raw,if=virtio,readonly=on" \
@@ -196,4 +200,18 @@ vm_kill()
 	vm_alive || return 0
 	kill "$(cat "$VM_DIR/pid")"
 	vm_wait || true
+}
+
+vm_state_fs()
+{
+	local start
+	start=$(sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
+	echo "$1?offset=$((start * 512))"
+}
+
+vm_state_is_whole()
+{
+	local fs
+	fs=$(vm_state_fs "$1")
+	! dumpe2fs -h "$fs" 2> /dev/null | grep -q needs_recovery && e2fsck -fn "$fs"
 }
