@@ -167,10 +167,10 @@ void ev_remove(struct ev_source *s)
 static void ev_reap(struct ev_source *s)
 {
 	siginfo_t info = { 0 };
-	int status;
+	int status, r = waitid(P_PIDFD, (id_t)s->fd, &info, WEXITED | WNOHANG);
 
-	if (waitid(P_PIDFD, (id_t)s->fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0)
-		return;
+	if (r < 0 ? errno == EINTR : info.si_pid == 0)
+		return; /* the descriptor stays ready */
 	status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 	ev_remove(s);
 	s->on_child(s->arg, status);

@@ -175,7 +175,7 @@ int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 	} while (n < 0 && errno == EINTR);
 	close(pipe_fds[0]);
 	if (n == sizeof(f)) {
-		waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){ 0 }, WEXITED);
+		spawn_reap(pidfd);
 		close(pidfd);
 		return err_set(e, f.code > 0 ? f.code : EIO, "start %s: %.28s", name, f.step);
 	}
@@ -202,9 +202,14 @@ int spawn_wait(int pidfd, int *ret_status, struct err *e)
 	return 0;
 }
 
+void spawn_reap(int pidfd)
+{
+	while (waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){ 0 }, WEXITED) < 0 && errno == EINTR)
+		;
+}
+
 void spawn_end(int pidfd)
 {
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	while (waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){ 0 }, WEXITED) < 0 && errno == EINTR)
-		;
+	spawn_reap(pidfd);
 }

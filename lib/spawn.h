@@ -44,5 +44,8 @@ int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e);
 /* Waits for the child and reaps it; ret_status as waitid: exit code, or 128 + signal. */
 int spawn_wait(int pidfd, int *ret_status, struct err *e);
 
+/* Reaps a child that ends by itself, or is killed already. */
+void spawn_reap(int pidfd);
+
 /* Kills the child and reaps it: of who has just started it and cannot watch it. */
 void spawn_end(int pidfd);

@@ -20,6 +20,7 @@
 #include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/spawn.h"
 #include "lib/str.h"
 
 #define EXEC_HANGUP_MS 10000 /* from a session's hang-up to its kill */
@@ -339,7 +340,7 @@ static int exec_start(struct shim_ctr *ctr, struct shim_call *call, int fds[3], 
 	if (exec_engine(x, &process, fds, e) < 0) {
 		if (x->pidfd >= 0) {
 			exec_kill_all(x);
-			waitid(P_PIDFD, (id_t)x->pidfd, &(siginfo_t){ 0 }, WEXITED);
+			spawn_reap(x->pidfd);
 		}
 		exec_free(x);
 		return -e->code;
