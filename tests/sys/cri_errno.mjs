@@ -4,7 +4,7 @@
 //
 //   cri_errno.mjs SOCKET IMAGE LOGS CGPARENT POINTS SEED STATE
 //   POINTS: so many of all (0: each), or one, SYSCALL:ERRNO:N; STATE: a command that prints what the node has
-import { execFileSync, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from '../peers/cri-call.mjs';
 
@@ -56,6 +56,21 @@ async function traced(options, work) {
   return [result, readFileSync(out, 'latin1')];
 }
 
+// By the independent client; how it ends is the fault's, that it ends is crid's.
+const client = new URL('../peers/cri-stream.py', import.meta.url).pathname;
+const hung = [];
+async function streams(step, pod, id) {
+  for (const [method, request, verb, ...args] of [
+    ['Exec', { container_id: id, cmd: ['true'], stdout: true }, 'exec'],
+    ['Attach', { container_id: id, stdout: true }, 'attach', '--timeout', '0.1'],
+    ['PortForward', { pod_sandbox_id: pod, port: [80] }, 'forward', '80'],
+  ]) {
+    const { url } = await step(method, request);
+    if (url && await new Promise((ok) => execFile('python3', [client, verb, url, ...args], { timeout: 15000 }, (e) => ok(e?.killed))))
+      hung.push(`the stream of ${method} does not end`);
+  }
+}
+
 let n = 0;
 async function life(container = {}, keep = false) {
   const name = `errno${++n}`, errors = [];
@@ -76,6 +91,7 @@ async function life(container = {}, keep = false) {
     if (id) {
       await step('StartContainer', { container_id: id });
       await step('ExecSync', { container_id: id, cmd: ['true'], timeout: 10 });
+      await streams(step, pod, id);
       await step('StopContainer', { container_id: id, timeout: 0 });
       if (!keep) await step('RemoveContainer', { container_id: id });
     }
@@ -151,7 +167,7 @@ try {
   let hit = 0, failed = 0, bad = 0;
   for (const [s, e, when] of todo) {
     const [errors, trace] = await traced(['-e', `trace=${s}`, '-e', `inject=${s}:error=${e}:when=${when}`], life);
-    const wrong = [];
+    const wrong = hung.splice(0);
     if (trace.includes('INJECTED')) hit++;
     failed += errors.length > 0;
     for (const x of errors)
