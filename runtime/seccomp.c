@@ -3,7 +3,6 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -12,15 +11,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runtime/spec_int.h"
-
-/* AUDIT_ARCH_RISCV64 and LOONGARCH64 are of no interest: foreign architectures are left out */
-#if defined(__x86_64__)
-#define SECCOMP_NATIVE "SCMP_ARCH_X86_64"
-#elif defined(__aarch64__)
-#define SECCOMP_NATIVE "SCMP_ARCH_AARCH64"
-#else
-#error "this architecture has no system call table here yet"
-#endif
+#include "runtime/syscalls.h"
 
 const char *const seccomp_actions[] = { "SCMP_ACT_KILL",	"SCMP_ACT_KILL_PROCESS",
 					"SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",
@@ -36,45 +27,28 @@ const char *const seccomp_flags[] = { "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILT
 				      "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
 				      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL };
 
-/* what this processor can run, the native one first */
+/* What this processor can run; AUDIT_ARCH_RISCV64 and LOONGARCH64: foreign ones are left out. */
 static const struct seccomp_arch {
 	const char *name;
-	uint32_t token; /* libseccomp's */
 	uint32_t audit;
 	uint32_t or ; /* goes into each number */
-} seccomp_family[] = {
+} seccomp_family[SYSCALLS_ARCHS] = {
 #if defined(__x86_64__)
-	{ "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, 0 },
-	{ "SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386, 0 },
-	{ "SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64, FILTER_X32 },
+	[SYSCALLS_X86_64] = { "SCMP_ARCH_X86_64", AUDIT_ARCH_X86_64, 0 },
+	[SYSCALLS_X86] = { "SCMP_ARCH_X86", AUDIT_ARCH_I386, 0 },
+	[SYSCALLS_X32] = { "SCMP_ARCH_X32", AUDIT_ARCH_X86_64, FILTER_X32 },
 #else
-	{ "SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, 0 },
-	{ "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, 0 },
+	[SYSCALLS_AARCH64] = { "SCMP_ARCH_AARCH64", AUDIT_ARCH_AARCH64, 0 },
+	[SYSCALLS_ARM] = { "SCMP_ARCH_ARM", AUDIT_ARCH_ARM, 0 },
 #endif
 };
 
 /* <linux/seccomp.h> of older kernels lacks it */
 #define SECCOMP_WAIT_KILLABLE (1u << 5)
 
-#define SECCOMP_FAMILY (sizeof(seccomp_family) / sizeof(seccomp_family[0]))
-
-/* Call numbers that are the same everywhere, newer than the library's tables. */
-static const struct seccomp_new {
-	const char *name;
-	uint32_t number;
-} seccomp_newer[] = {
-	{ "cachestat", 451 },	      { "fchmodat2", 452 },	   { "map_shadow_stack", 453 },
-	{ "futex_wake", 454 },	      { "futex_wait", 455 },	   { "futex_requeue", 456 },
-	{ "statmount", 457 },	      { "listmount", 458 },	   { "lsm_get_self_attr", 459 },
-	{ "lsm_set_self_attr", 460 }, { "lsm_list_modules", 461 }, { "mseal", 462 },
-	{ "setxattrat", 463 },	      { "getxattrat", 464 },	   { "listxattrat", 465 },
-	{ "removexattrat", 466 },     { "open_tree_attr", 467 },   { "file_getattr", 468 },
-	{ "file_setattr", 469 },
-};
-
 /*
  * i386 reaches sockets and System V IPC through one multiplexing call as
- * well. The library numbers those calls below -100 and -200; behind each,
+ * well. libseccomp numbers those calls below -100 and -200; behind each,
  * the direct call where there is one.
  */
 static const struct seccomp_mux {
@@ -221,16 +195,6 @@ static void seccomp_add_mux(struct filter_arch *arch, int pseudo, const struct s
 	}
 }
 
-/* Of a call that the library does not know by any name; -1 when we do not either. */
-static int seccomp_newer_number(const char *name)
-{
-	for (size_t i = 0; i < sizeof(seccomp_newer) / sizeof(seccomp_newer[0]); i++) {
-		if (str_eq(seccomp_newer[i].name, name))
-			return (int)seccomp_newer[i].number;
-	}
-	return __NR_SCMP_ERROR;
-}
-
 static struct filter_arch *seccomp_arch_of(struct filter_rules *r, uint32_t audit)
 {
 	for (size_t i = 0; i < r->arch_count; i++) {
@@ -243,24 +207,17 @@ static struct filter_arch *seccomp_arch_of(struct filter_rules *r, uint32_t audi
 static void seccomp_name(struct filter_rules *r, const bool *wanted, const char *name,
 			 const struct seccomp_entry *en)
 {
-	int newer = __NR_SCMP_ERROR;
+	const int32_t *numbers = syscalls_find(name);
 
-	for (size_t i = 0; i < SECCOMP_FAMILY; i++) {
+	for (size_t i = 0; numbers && i < SYSCALLS_ARCHS; i++) {
 		const struct seccomp_arch *a = &seccomp_family[i];
-		int number;
 
-		if (!wanted[i])
+		if (!wanted[i] || numbers[i] == SYSCALLS_NONE)
 			continue;
-		number = seccomp_syscall_resolve_name_arch(a->token, name);
-		/* what is new is new for all, and the native one is asked first */
-		if (number == __NR_SCMP_ERROR && i == 0)
-			newer = seccomp_newer_number(name);
-		if (number == __NR_SCMP_ERROR)
-			number = newer;
-		if (number >= 0)
-			seccomp_add(seccomp_arch_of(r, a->audit), (uint32_t)number | a->or, en);
-		else if (number != __NR_SCMP_ERROR && a->audit == AUDIT_ARCH_I386)
-			seccomp_add_mux(seccomp_arch_of(r, a->audit), number, en);
+		if (numbers[i] >= 0)
+			seccomp_add(seccomp_arch_of(r, a->audit), (uint32_t)numbers[i] | a->or, en);
+		else
+			seccomp_add_mux(seccomp_arch_of(r, a->audit), numbers[i], en);
 	}
 }
 
@@ -276,10 +233,10 @@ static int seccomp_archs_read(const struct json *profile, bool has_x32, struct f
 	for (size_t i = 0; i < count; i++) {
 		if (!str_starts(names[i], "SCMP_ARCH_"))
 			return err_set(e, EINVAL, "architectures: %.32s is unknown", names[i]);
-		for (size_t k = 0; k < SECCOMP_FAMILY; k++)
+		for (size_t k = 0; k < SYSCALLS_ARCHS; k++)
 			wanted[k] = wanted[k] || str_eq(names[i], seccomp_family[k].name);
 	}
-	for (size_t k = 0; k < SECCOMP_FAMILY; k++) {
+	for (size_t k = 0; k < SYSCALLS_ARCHS; k++) {
 		struct filter_arch *arch;
 
 		if (!wanted[k])
@@ -397,7 +354,7 @@ static int seccomp_listener_read(const struct json *profile, const struct filter
 int seccomp_compile(const struct json *profile, bool x32, struct filter **ret, struct err *e)
 {
 	struct filter_rules r = { .bad_arch = SECCOMP_RET_KILL_PROCESS };
-	bool wanted[SECCOMP_FAMILY] = { false };
+	bool wanted[SYSCALLS_ARCHS] = { false };
 	const char *action = NULL;
 	const char *listener = NULL;
 	const char *metadata = NULL;
