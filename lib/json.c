@@ -2,24 +2,28 @@
 #include "lib/json.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_parse.h>
 
 #include "lib/mem.h"
 #include "lib/str.h"
 
-/* All nodes and strings of a tree live in a chain of blocks behind its root. */
+/*
+ * All nodes and strings of a tree live in a chain of zeroed blocks behind its
+ * root: nodes from the front of a block, strings from its back.
+ */
 struct json_block {
 	struct json_block *older;
-	size_t used, size;
+	size_t front, back;
 	char data[];
 };
 
 struct json_tree {
 	struct json root; /* first: the root is the handle */
 	struct json_block *blocks;
+	size_t next; /* the size of the next block */
 };
 
 struct json_reader {
@@ -27,72 +31,62 @@ struct json_reader {
 	struct json *stack[JSON_DEPTH_MAX];
 	size_t depth;
 	size_t nodes;
-	const char *key;
+	const char *key; /* of the value that comes */
 	bool have_root;
-	yajl_handle parser;
-	size_t end; /* of the root in the text */
+	const char *text, *at, *end;
 	struct err *e;
 };
 
-static void *json_room(struct json_tree *tree, size_t size)
+/* A block with room for size bytes. */
+static struct json_block *json_block(struct json_tree *tree, size_t size)
 {
 	struct json_block *b = tree->blocks;
-	void *p;
 
-	size = (size + 15) & ~(size_t)15;
-	if (!b || b->size - b->used < size) {
-		size_t want = b ? b->size * 2 : 4096;
+	if (!b || b->back - b->front < size) {
+		size_t want = tree->next > size ? tree->next : size;
 
-		if (want > 1 << 20)
-			want = 1 << 20;
-		if (want < size)
-			want = size;
 		b = mem_alloc(sizeof(*b) + want);
-		b->size = want;
+		b->back = want;
 		b->older = tree->blocks;
 		tree->blocks = b;
+		if (tree->next < 1 << 20)
+			tree->next *= 2;
 	}
-	p = b->data + b->used;
-	b->used += size;
-	return p;
+	return b;
 }
 
-static const char *json_keep(struct json_reader *r, const unsigned char *text, size_t len)
+static int json_refuse(const struct json_reader *r, const char *why)
 {
-	char *copy;
+	return err_set(r->e, EINVAL, "JSON: %s", why);
+}
 
-	if (memchr(text, '\0', len)) {
-		err_set(r->e, EINVAL, "a NUL in a string");
-		return NULL;
-	}
-	copy = json_room(r->tree, len + 1);
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	/* the parser lets surrogates and needlessly long sequences through, our peers do not */
-	if (!str_is_utf8(copy)) {
-		err_set(r->e, EINVAL, "a string that is no UTF-8");
-		return NULL;
-	}
-	return copy;
+/* What the grammar does not know, where the reader stands. */
+static int json_syntax(const struct json_reader *r, const char *why)
+{
+	size_t line = 1;
+
+	if (r->at >= r->end)
+		return json_refuse(r, "ends too early");
+	for (const char *p = r->text; p < r->at; p++)
+		line += *p == '\n';
+	return err_set(r->e, EINVAL, "JSON line %zu: %s", line, why);
 }
 
 /* Puts a node where the reader stands; NULL with the error set. */
 static struct json *json_add(struct json_reader *r, enum json_type type)
 {
 	struct json *parent = r->depth ? r->stack[r->depth - 1] : NULL;
-	struct json *node;
+	struct json *node = &r->tree->root;
 
 	if (++r->nodes > JSON_NODES_MAX) {
-		err_set(r->e, E2BIG, "more than %d values", JSON_NODES_MAX);
+		err_set(r->e, E2BIG, "JSON: more than %d values", JSON_NODES_MAX);
 		return NULL;
 	}
-	if (!parent) {
-		node = &r->tree->root;
-		r->have_root = true;
-		r->end = yajl_get_bytes_consumed(r->parser);
-	} else {
-		node = json_room(r->tree, sizeof(*node));
-		memset(node, 0, sizeof(*node));
+	if (parent) {
+		struct json_block *b = json_block(r->tree, sizeof(*node));
+
+		node = (struct json *)(void *)(b->data + b->front);
+		b->front += sizeof(*node);
 		node->key = mem_take(&r->key);
 		if (parent->last)
 			parent->last->next = node;
@@ -101,155 +95,24 @@ static struct json *json_add(struct json_reader *r, enum json_type type)
 		parent->last = node;
 		parent->count++;
 	}
+	r->have_root = true;
 	node->type = type;
 	return node;
 }
 
-static int json_push(struct json_reader *r, enum json_type type)
+static bool json_take(struct json_reader *r, char c)
 {
-	struct json *node = json_add(r, type);
-
-	if (!node)
-		return 0;
-	if (r->depth == JSON_DEPTH_MAX) {
-		err_set(r->e, E2BIG, "deeper than %d", JSON_DEPTH_MAX);
-		return 0;
-	}
-	r->stack[r->depth++] = node;
-	return 1;
+	if (r->at == r->end || *r->at != c)
+		return false;
+	r->at++;
+	return true;
 }
 
-static int json_on_null(void *ctx)
+static void json_blanks(struct json_reader *r)
 {
-	return json_add(ctx, JSON_NULL) != NULL;
-}
-
-static int json_on_boolean(void *ctx, int value)
-{
-	struct json *node = json_add(ctx, JSON_BOOL);
-
-	if (node)
-		node->boolean = value;
-	return node != NULL;
-}
-
-static int json_on_number(void *ctx, const char *text, size_t len)
-{
-	struct json *node = json_add(ctx, JSON_NUMBER);
-
-	if (node)
-		node->text = json_keep(ctx, (const unsigned char *)text, len);
-	return node && node->text;
-}
-
-static int json_on_string(void *ctx, const unsigned char *text, size_t len)
-{
-	struct json *node = json_add(ctx, JSON_STRING);
-
-	if (node)
-		node->text = json_keep(ctx, text, len);
-	return node && node->text;
-}
-
-static int json_on_start_map(void *ctx)
-{
-	return json_push(ctx, JSON_OBJECT);
-}
-
-static int json_on_map_key(void *ctx, const unsigned char *text, size_t len)
-{
-	struct json_reader *r = ctx;
-	const struct json *object = r->stack[r->depth - 1];
-
-	r->key = json_keep(r, text, len);
-	if (!r->key)
-		return 0;
-	if (object->count >= JSON_KEYS_MAX) {
-		err_set(r->e, E2BIG, "more than %d keys in an object", JSON_KEYS_MAX);
-		return 0;
-	}
-	return 1;
-}
-
-static int json_on_start_array(void *ctx)
-{
-	return json_push(ctx, JSON_ARRAY);
-}
-
-static int json_on_end(void *ctx)
-{
-	struct json_reader *r = ctx;
-
-	if (--r->depth == 0)
-		r->end = yajl_get_bytes_consumed(r->parser);
-	return 1;
-}
-
-static int json_compare_keys(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Looked for at the end and by sorting: with each key, thousands of keys would take seconds. */
-static int json_on_end_map(void *ctx)
-{
-	struct json_reader *r = ctx;
-	const struct json *object = r->stack[r->depth - 1];
-	auto_free const char **many = NULL;
-	const char *few[16], **keys = few;
-	size_t n = 0;
-
-	if (object->count > sizeof(few) / sizeof(few[0]))
-		keys = many = mem_array(object->count, sizeof(*keys));
-	json_each(child, object)
-		keys[n++] = child->key;
-	qsort(keys, n, sizeof(*keys), json_compare_keys);
-	for (size_t i = 1; i < n; i++) {
-		if (str_eq(keys[i - 1], keys[i])) {
-			auto_free char *shown = str_escape(keys[i], strlen(keys[i]), 64);
-
-			err_set(r->e, EINVAL, "key %s twice", shown);
-			return 0;
-		}
-	}
-	return json_on_end(ctx);
-}
-
-static const yajl_callbacks json_callbacks = {
-	.yajl_null = json_on_null,
-	.yajl_boolean = json_on_boolean,
-	.yajl_number = json_on_number,
-	.yajl_string = json_on_string,
-	.yajl_start_map = json_on_start_map,
-	.yajl_map_key = json_on_map_key,
-	.yajl_end_map = json_on_end_map,
-	.yajl_start_array = json_on_start_array,
-	.yajl_end_array = json_on_end,
-};
-
-/* The parser's own message has a picture of the place in further lines; the first says it. */
-static int json_syntax_error(yajl_handle parser, const char *text, size_t len, struct err *e)
-{
-	size_t at = yajl_get_bytes_consumed(parser);
-	unsigned char *why = yajl_get_error(parser, 0, (const unsigned char *)text, len);
-	size_t line = 1;
-
-	for (size_t i = 0; i < at && i < len; i++)
-		line += text[i] == '\n';
-	why[strcspn((char *)why, "\n")] = '\0';
-	err_set(e, EINVAL, "JSON line %zu: %s", line, (const char *)why);
-	yajl_free_error(parser, why);
-	return -EINVAL;
-}
-
-/* Behind the end of a text the parser lets half a token through. */
-static bool json_is_blank(const char *text, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len && memchr(" \t\r\n\v\f", text[i], 6))
-		i++;
-	return i == len;
+	while (r->at < r->end &&
+	       (*r->at == ' ' || *r->at == '\n' || *r->at == '\t' || *r->at == '\r'))
+		r->at++;
 }
 
 /* The number of an escape \uXXXX at text; -1: there is none. */
@@ -260,77 +123,289 @@ static int json_escape(const char *text, const char *end)
 	if (end - text < 6 || text[0] != '\\' || text[1] != 'u')
 		return -1;
 	for (int i = 2; i < 6; i++) {
-		const char *digits = "0123456789abcdef";
-		const char *d = strchr(digits, text[i] | 0x20);
+		unsigned char c = (unsigned char)text[i];
 
-		if (!d || !*d)
+		if (!isxdigit(c))
 			return -1;
-		n = n << 4 | (int)(d - digits);
+		n = n << 4 | (isdigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
 	}
 	return n;
 }
 
-/* The parser makes one character of the first half of a pair and whatever escape comes next. */
-static bool json_has_half_a_pair(const char *text, size_t len)
+static char *json_put_utf8(char *to, unsigned int n)
 {
-	const char *end = text + len;
+	static const unsigned char first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	int more = n < 0x80 ? 1 : n < 0x800 ? 2 : n < 0x10000 ? 3 : 4;
 
-	while ((text = memchr(text, '\\', (size_t)(end - text)))) {
-		int low, n = json_escape(text, end);
-
-		if (n < 0xd800 || n > 0xdfff) {
-			text += text + 1 < end ? 2 : 1;
-			continue;
-		}
-		low = json_escape(text + 6, end);
-		if (n > 0xdbff || low < 0xdc00 || low > 0xdfff)
-			return true;
-		text += 12;
-	}
-	return false;
+	for (int i = more - 1; i > 0; i--, n >>= 6)
+		to[i] = (char)(0x80 | (n & 0x3f));
+	*to = (char)(first[more] | n);
+	return to + more;
 }
 
-static int json_run(struct json_reader *r, const char *text, size_t len)
+/* What \u at *p means, with the second escape of a pair. */
+static int json_unicode(const struct json_reader *r, const char **p, const char *end, char **to)
 {
-	yajl_status status = yajl_parse(r->parser, (const unsigned char *)text, len);
-	bool number; /* alone: it ends with the text */
+	int n = json_escape(*p, end);
 
-	if (status == yajl_status_ok) {
-		number = !r->have_root;
-		status = yajl_complete_parse(r->parser);
-		r->end = number ? len : r->end;
+	if (n <= 0)
+		return n < 0 ? json_syntax(r, "an unknown escape")
+			     : json_refuse(r, "a NUL in a string");
+	*p += 6;
+	if (n >= 0xd800 && n <= 0xdfff) {
+		int low = json_escape(*p, end);
+
+		if (n > 0xdbff || low < 0xdc00 || low > 0xdfff)
+			return json_refuse(r, "half a surrogate pair");
+		n = 0x10000 + ((n - 0xd800) << 10 | (low - 0xdc00));
+		*p += 6;
 	}
-	if (status == yajl_status_client_canceled)
-		return err_wrap(r->e, "JSON");
-	if (status != yajl_status_ok)
-		return json_syntax_error(r->parser, text, len, r->e);
-	if (!r->have_root || r->depth > 0)
-		return err_set(r->e, EINVAL, "JSON: ends too early");
-	if (!json_is_blank(text + r->end, len - r->end))
-		return err_set(r->e, EINVAL, "JSON: goes on behind its end");
+	*to = json_put_utf8(*to, (unsigned int)n);
 	return 0;
+}
+
+/* The text from p to end, where no backslash is the last byte; it becomes no longer. */
+static int json_unescape(const struct json_reader *r, const char *p, const char *end, char *to)
+{
+	static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+
+	while (p < end) {
+		if (*p != '\\') {
+			*to++ = *p++;
+		} else if (p[1] == 'u') {
+			if (json_unicode(r, &p, end, &to) < 0)
+				return -r->e->code;
+		} else {
+			const char *name = memchr(names, p[1], sizeof(names) - 1);
+
+			if (!name)
+				return json_syntax(r, "an unknown escape");
+			*to++ = meant[name - names];
+			p += 2;
+		}
+	}
+	*to = '\0';
+	return 0;
+}
+
+/* From behind the opening quote to behind the closing one. */
+static const char *json_string(struct json_reader *r)
+{
+	const char *begin = r->at;
+	unsigned char all = 0;
+	bool plain = true;
+	struct json_block *b;
+	char *copy;
+
+	for (; r->at < r->end && *r->at != '"'; r->at++) {
+		if ((unsigned char)*r->at < 0x20) {
+			json_syntax(r, "a control character in a string");
+			return NULL;
+		}
+		all |= (unsigned char)*r->at;
+		if (*r->at == '\\') {
+			plain = false;
+			if (++r->at == r->end)
+				break;
+		}
+	}
+	if (r->at == r->end) {
+		json_syntax(r, "a string without an end");
+		return NULL;
+	}
+	b = json_block(r->tree, (size_t)(r->at - begin) + 1);
+	b->back -= (size_t)(r->at - begin) + 1;
+	copy = b->data + b->back;
+	if (plain)
+		memcpy(copy, begin, (size_t)(r->at - begin));
+	else if (json_unescape(r, begin, r->at, copy) < 0)
+		return NULL;
+	if (all >= 0x80 && !str_is_utf8(copy)) {
+		json_refuse(r, "a string that is no UTF-8");
+		return NULL;
+	}
+	r->at++;
+	return copy;
+}
+
+static bool json_digits(struct json_reader *r)
+{
+	const char *begin = r->at;
+
+	while (r->at < r->end && isdigit((unsigned char)*r->at))
+		r->at++;
+	return r->at > begin;
+}
+
+/* Kept as it is written. */
+static int json_number(struct json_reader *r)
+{
+	struct json *node = json_add(r, JSON_NUMBER);
+	const char *begin = r->at;
+	struct json_block *b;
+	size_t len;
+
+	if (!node)
+		return -r->e->code;
+	json_take(r, '-');
+	if (!json_take(r, '0') && !json_digits(r))
+		return json_syntax(r, "no value");
+	if (json_take(r, '.') && !json_digits(r))
+		return json_syntax(r, "no digit behind a point");
+	if (json_take(r, 'e') || json_take(r, 'E')) {
+		if (!json_take(r, '+'))
+			json_take(r, '-');
+		if (!json_digits(r))
+			return json_syntax(r, "no digit in an exponent");
+	}
+	len = (size_t)(r->at - begin);
+	b = json_block(r->tree, len + 1);
+	b->back -= len + 1;
+	node->text = memcpy(b->data + b->back, begin, len);
+	return 0;
+}
+
+static int json_word(struct json_reader *r, const char *word, enum json_type type)
+{
+	size_t len = strlen(word);
+	struct json *node;
+
+	if ((size_t)(r->end - r->at) < len || memcmp(r->at, word, len) != 0)
+		return json_syntax(r, "no value");
+	r->at += len;
+	node = json_add(r, type);
+	if (!node)
+		return -r->e->code;
+	node->boolean = *word == 't';
+	return 0;
+}
+
+static int json_open(struct json_reader *r, enum json_type type)
+{
+	struct json *node = json_add(r, type);
+
+	if (!node)
+		return -r->e->code;
+	if (r->depth == JSON_DEPTH_MAX)
+		return err_set(r->e, E2BIG, "JSON: deeper than %d", JSON_DEPTH_MAX);
+	r->stack[r->depth++] = node;
+	r->at++;
+	return 0;
+}
+
+static int json_value(struct json_reader *r)
+{
+	struct json *node;
+
+	switch (r->at < r->end ? *r->at : '\0') {
+	case '{':
+		return json_open(r, JSON_OBJECT);
+	case '[':
+		return json_open(r, JSON_ARRAY);
+	case '"':
+		r->at++;
+		node = json_add(r, JSON_STRING);
+		if (!node)
+			return -r->e->code;
+		node->text = json_string(r);
+		return node->text ? 0 : -r->e->code;
+	case 't':
+		return json_word(r, "true", JSON_BOOL);
+	case 'f':
+		return json_word(r, "false", JSON_BOOL);
+	case 'n':
+		return json_word(r, "null", JSON_NULL);
+	default:
+		return json_number(r);
+	}
+}
+
+static int json_key(struct json_reader *r)
+{
+	if (!json_take(r, '"'))
+		return json_syntax(r, "no key");
+	r->key = json_string(r);
+	if (!r->key)
+		return -r->e->code;
+	if (r->stack[r->depth - 1]->count >= JSON_KEYS_MAX)
+		return err_set(r->e, E2BIG, "JSON: more than %d keys in an object", JSON_KEYS_MAX);
+	json_blanks(r);
+	if (!json_take(r, ':'))
+		return json_syntax(r, "no colon behind a key");
+	json_blanks(r);
+	return 0;
+}
+
+static int json_compare_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Looked for at the end and by sorting: with each key, thousands of keys would take seconds. */
+static int json_close(struct json_reader *r)
+{
+	const struct json *node = r->stack[--r->depth];
+	auto_free const char **many = NULL;
+	const char *few[16], **keys = few;
+	size_t n = 0;
+
+	r->at++;
+	if (node->type == JSON_ARRAY || node->count < 2)
+		return 0;
+	if (node->count > sizeof(few) / sizeof(few[0]))
+		keys = many = mem_array(node->count, sizeof(*keys));
+	json_each(child, node)
+		keys[n++] = child->key;
+	qsort(keys, n, sizeof(*keys), json_compare_keys);
+	for (size_t i = 1; i < n; i++) {
+		if (str_eq(keys[i - 1], keys[i])) {
+			auto_free char *shown = str_escape(keys[i], strlen(keys[i]), 64);
+
+			return err_set(r->e, EINVAL, "JSON: key %s twice", shown);
+		}
+	}
+	return 0;
+}
+
+static int json_run(struct json_reader *r)
+{
+	bool wanted = true; /* a value: at the beginning, behind a comma */
+
+	json_blanks(r);
+	while (!r->have_root || r->depth > 0) {
+		const struct json *in = r->depth ? r->stack[r->depth - 1] : NULL;
+
+		if (!wanted && r->at < r->end && *r->at == (in->type == JSON_OBJECT ? '}' : ']')) {
+			if (json_close(r) < 0)
+				return -r->e->code;
+		} else if (!wanted && in->first) {
+			if (!json_take(r, ','))
+				return json_syntax(r, "no comma and no end behind a value");
+			wanted = true;
+		} else {
+			if (in && in->type == JSON_OBJECT && json_key(r) < 0)
+				return -r->e->code;
+			if (json_value(r) < 0)
+				return -r->e->code;
+			wanted = false;
+		}
+		json_blanks(r);
+	}
+	return r->at == r->end ? 0 : json_refuse(r, "goes on behind its end");
 }
 
 int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
 {
-	struct json_reader r = { .e = e };
+	struct json_reader r = { .text = text, .at = text, .end = text + len, .e = e };
 	auto_json *root = NULL;
-	int result;
 
 	if (len > JSON_TEXT_MAX)
 		return err_set(e, EFBIG, "JSON of %zu bytes", len);
-	if (json_has_half_a_pair(text, len))
-		return err_set(e, EINVAL, "JSON: half a surrogate pair");
-	e->code = 0;
 	r.tree = mem_alloc(sizeof(*r.tree));
+	r.tree->next = 4096;
 	root = &r.tree->root;
-	r.parser = yajl_alloc(&json_callbacks, NULL, &r);
-	if (!r.parser)
-		return err_set(e, ENOMEM, "JSON parser");
-	result = json_run(&r, text, len);
-	yajl_free(r.parser);
-	if (result < 0)
-		return result;
+	if (json_run(&r) < 0)
+		return -e->code;
 	*ret = mem_take(&root);
 	return 0;
 }

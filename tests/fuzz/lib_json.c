@@ -16,8 +16,7 @@ struct grammar {
 
 static void blanks(struct grammar *g)
 {
-	/* the last two are the parser's own idea */
-	while (g->p < g->end && memchr(" \t\r\n\v\f", *g->p, 6))
+	while (g->p < g->end && memchr(" \t\r\n", *g->p, 4))
 		g->p++;
 }
 

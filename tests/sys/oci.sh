@@ -318,7 +318,7 @@ bad '.annotations = { "": "x" }' 'annotations: an empty key'
 printf '{"ociVersion":"1.0.0","ociVersion":"1.1.0"}' > "$WORK/bad/config.json"
 like "refused: a key twice" "$(oci run --bundle "$WORK/bad" bad 2>&1)" 'config.json: .*twice'
 printf '{' > "$WORK/bad/config.json"
-like "refused: half a file" "$(oci run --bundle "$WORK/bad" bad 2>&1)" 'premature EOF'
+like "refused: half a file" "$(oci run --bundle "$WORK/bad" bad 2>&1)" 'ends too early'
 like "refused: no bundle" "$(oci run --bundle "$WORK/none" bad 2>&1)" "bundle $WORK/none: No such file"
 like "refused: an id with a slash" "$(bundle c .; oci run --bundle "$WORK/c" a/b 2>&1)" 'container id'
 is "limits without their controllers can be only warned about" \

@@ -55,6 +55,25 @@ static void what_is_no_json_is_refused(void **state)
 		"nul",
 		"\"\\u0000\"",
 		"{} {}",
+		"[1,]",
+		"[,1]",
+		"{\"a\":1 \"b\":2}",
+		"{1:1}",
+		"[1}",
+		"[1",
+		"01",
+		"-",
+		"1.",
+		"1e+",
+		"+1",
+		"truer",
+		"\v1",
+		"\"a\nb\"",
+		"\"\\",
+		"\"\\\"",
+		"\"\\x\"",
+		"\"\\u12g4\"",
+		"\"\\u12",
 		"\"\xff\"",
 		"{\"a\" 1}",
 		/* half a token behind the end */
@@ -134,6 +153,44 @@ static void half_a_surrogate_pair_is_refused(void **state)
 	}
 }
 
+static void escapes_are_taken_back(void **state)
+{
+	auto_json *root = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(parse("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", "
+			       "\"\\u0041\\u00e4\\u20AC\\ud83d\\ude00.\"]",
+			       &root, &e),
+			 0);
+	assert_string_equal(root->first->text, "\"\\/\b\f\n\r\t");
+	assert_string_equal(root->last->text, "A\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80.");
+}
+
+static void the_line_of_an_error_is_named(void **state)
+{
+	struct json *root = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(parse("{\n\"a\": 1,\n\"b\" 2\n}", &root, &e), -EINVAL);
+	assert_string_equal(e.msg, "JSON line 3: no colon behind a key");
+	assert_int_equal(parse("{\"a\": [1, 2", &root, &e), -EINVAL);
+	assert_string_equal(e.msg, "JSON: ends too early");
+}
+
+static void numbers_stay_as_they_are_written(void **state)
+{
+	auto_json *root = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(" [0, -0.50, 12e-3, 1E+9]\r\n\t", &root, &e), 0);
+	assert_string_equal(root->first->text, "0");
+	assert_string_equal(root->first->next->text, "-0.50");
+	assert_string_equal(root->last->text, "1E+9");
+}
+
 static void depth_is_limited(void **state)
 {
 	char deep[400];
@@ -206,6 +263,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_no_json_is_refused),
 	cmocka_unit_test(a_key_twice_is_found_among_thousands),
 	cmocka_unit_test(half_a_surrogate_pair_is_refused),
+	cmocka_unit_test(escapes_are_taken_back),
+	cmocka_unit_test(the_line_of_an_error_is_named),
+	cmocka_unit_test(numbers_stay_as_they_are_written),
 	cmocka_unit_test(depth_is_limited),
 	cmocka_unit_test(writing_and_reading_agree),
 	cmocka_unit_test(the_deepest_tree_fits_into_another),
