@@ -58,6 +58,7 @@ static char *limits_number(int64_t n)
 /* The runtimes' common curve: 2 -> 1, 1024 -> 100, 262144 -> 10000. */
 static uint64_t limits_weight(uint64_t shares)
 {
+	const double log2_10 = M_LN10 / M_LN2;
 	double l;
 
 	if (shares <= 2)
@@ -65,7 +66,8 @@ static uint64_t limits_weight(uint64_t shares)
 	if (shares >= 262144)
 		return 10000;
 	l = log2((double)shares);
-	return (uint64_t)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34));
+	/* 10^..., where what should be a whole number may come out a little above it */
+	return (uint64_t)ceil(exp2(log2_10 * ((l * l + 125 * l) / 612 - 7.0 / 34)) - 1e-9);
 }
 
 /* A member of cgroup v1 that has no meaning here: absent, null, 0, -1 and false pass. */

@@ -75,14 +75,20 @@ static const char *stats_word(const char *line, const char *key)
 /* "12.34"; nothing else that strtod() would take: no nan, inf, exponent. */
 static double stats_share(const char *word)
 {
-	char number[16];
-	size_t len = strspn(word, "0123456789.");
+	uint64_t number = 0;
+	uint64_t unit = 0; /* behind the point: how many of number make one */
 
-	if (len >= sizeof(number))
-		return 0;
-	memcpy(number, word, len);
-	number[len] = '\0';
-	return strtod(number, NULL);
+	for (; *word == '.' || (*word >= '0' && *word <= '9'); word++) {
+		if (*word == '.' && !unit) {
+			unit = 1;
+			continue;
+		}
+		if (*word == '.' || number > UINT64_MAX / 100)
+			return 0;
+		number = number * 10 + (uint64_t)(*word - '0');
+		unit *= 10;
+	}
+	return (double)number / (double)(unit ? unit : 1);
 }
 
 int stats_psi_parse(const char *text, struct stats_psi *ret, struct err *e)
@@ -202,9 +208,9 @@ static void stats_io_line(char *line, struct stats_io *s)
 	};
 	char *rest = line;
 	char *word = str_field(&rest, " ");
-	int end = 0;
+	const char *major = str_field(&word, ":");
 
-	if (sscanf(word, "%u:%u%n", &d->major, &d->minor, &end) != 2 || word[end] != '\0')
+	if (!word || str_to_u32(major, &d->major) < 0 || str_to_u32(word, &d->minor) < 0)
 		return;
 	while ((word = str_field(&rest, " "))) {
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -29,7 +29,7 @@ spawn_fail(const struct spawn *s, int report, const char *step)
 {
 	struct spawn_failure f = { .code = errno };
 
-	strncpy(f.step, step, sizeof(f.step) - 1);
+	snprintf(f.step, sizeof(f.step), "%s", step);
 	if (s->early)
 		dprintf(STDERR_FILENO, "<3>start %s: %s: %s\n", s->path ?: "worker", step,
 			strerror(f.code));

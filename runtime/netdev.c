@@ -13,6 +13,7 @@
 
 #include "lib/fd.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 
 #define NETDEV_BUFFER 32768
 #define NETDEV_ADDRESSES_MAX 4096
@@ -27,6 +28,21 @@ static int netdev_socket(struct err *e)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	return fd < 0 ? err_set(e, errno, "open netlink") : fd;
+}
+
+/* 0 with errno set; if_nametoindex() brings the library's whole list of interfaces along. */
+static unsigned int netdev_index(const char *name)
+{
+	struct ifreq request = { 0 };
+	auto_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (!str_copy(request.ifr_name, sizeof(request.ifr_name), name)) {
+		errno = ENODEV;
+		return 0;
+	}
+	if (fd < 0 || ioctl(fd, SIOCGIFINDEX, &request) < 0)
+		return 0;
+	return (unsigned int)request.ifr_ifindex;
 }
 
 static void netdev_request(union netdev_message *m, uint16_t type, uint16_t flags, const void *body,
@@ -146,7 +162,7 @@ int netdevs_read(const struct spec *s, struct netdevs *ret, struct err *e)
 		return 0;
 	indexes = mem_array(s->netdev_count, sizeof(*indexes));
 	for (size_t i = 0; i < s->netdev_count; i++) {
-		indexes[i] = if_nametoindex(s->netdevs[i].from);
+		indexes[i] = netdev_index(s->netdevs[i].from);
 		if (indexes[i] == 0)
 			return err_set(e, errno, "linux.netDevices.%s", s->netdevs[i].from);
 	}
@@ -161,7 +177,7 @@ void netdevs_done(struct netdevs *n)
 
 static int netdev_move(const struct spec_netdev *d, int ns, struct err *e)
 {
-	struct ifinfomsg ifi = { .ifi_index = (int)if_nametoindex(d->from) };
+	struct ifinfomsg ifi = { .ifi_index = (int)netdev_index(d->from) };
 	union netdev_message m;
 	int r;
 
@@ -192,7 +208,7 @@ int netdevs_move(const struct spec *s, int proc, pid_t pid, struct err *e)
 static int netdev_up(const char *name, struct err *e)
 {
 	struct ifinfomsg ifi = {
-		.ifi_index = (int)if_nametoindex(name),
+		.ifi_index = (int)netdev_index(name),
 		.ifi_flags = IFF_UP,
 		.ifi_change = IFF_UP,
 	};
@@ -215,7 +231,7 @@ int netdevs_restore(const struct spec *s, const struct netdevs *n, struct err *e
 
 		netdev_request(&m, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, a->message, a->len);
 		ifa = NLMSG_DATA(&m.head);
-		ifa->ifa_index = if_nametoindex(name);
+		ifa->ifa_index = netdev_index(name);
 		r = netdev_talk(&m);
 		if (r < 0)
 			return err_set(e, -r, "linux.netDevices: give %s its address", name);

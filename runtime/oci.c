@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
+#include "lib/stamp.h"
 #include "lib/str.h"
 #include "lib/verb.h"
 #include "runtime/options.h"
@@ -54,12 +55,10 @@ int oci_open(struct oci *oci, struct err *e)
 static char *oci_log_line(const struct oci *oci, const char *text)
 {
 	struct timespec now;
-	struct tm tm;
-	char stamp[40];
+	char stamp[STAMP_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	stamp_utc(stamp, &now);
 	if (str_eq(oci->log_format, "json")) {
 		auto_json_out o = { 0 };
 		auto_free char *json = NULL;

@@ -38,7 +38,8 @@ int oci_signal(const char *text, struct err *e)
 		if (known && strcasecmp(known, name) == 0)
 			return number;
 	}
-	if (sscanf(name, "RTMIN+%d", &number) == 1 && number >= 0 && SIGRTMIN + number <= SIGRTMAX)
+	if (str_starts(name, "RTMIN+") && str_to_int(name + strlen("RTMIN+"), &number) == 0 &&
+	    number >= 0 && number <= SIGRTMAX - SIGRTMIN)
 		return SIGRTMIN + number;
 	return err_set(e, EINVAL, "signal %s is unknown", text);
 }

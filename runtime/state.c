@@ -15,6 +15,7 @@
 #include "lib/json_out.h"
 #include "lib/mem.h"
 #include "lib/path.h"
+#include "lib/stamp.h"
 #include "lib/str.h"
 #include "runtime/filter.h"
 
@@ -41,13 +42,11 @@ void state_done(struct state *s)
 static char *state_now(void)
 {
 	struct timespec now;
-	struct tm tm;
-	char text[32];
+	char text[STAMP_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	return mem_printf("%s.%09ldZ", text, now.tv_nsec);
+	stamp_utc(text, &now);
+	return mem_strdup(text);
 }
 
 int state_create(int root, const char *id, struct state *ret, struct err *e)

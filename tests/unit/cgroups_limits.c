@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "cgroups/cgroup.h"
 #include "cgroups/limits.h"
 #include "lib/fd.h"
+#include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
 
@@ -213,6 +215,20 @@ static void a_limit_below_what_is_used_is_refused_when_asked(void **state)
 	remove_fake(dir);
 }
 
+static void the_weight_is_that_of_the_exact_curve(void **state)
+{
+	(void)state;
+	for (unsigned int shares = 3; shares < 262144; shares += shares < 2000 ? 1 : 331) {
+		auto_free char *resources = mem_printf("{\"cpu\":{\"shares\":%u}}", shares);
+		auto_free char *got = rows(resources);
+		double l = log2(shares);
+		double exact = ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34));
+		auto_free char *want = mem_printf("cpu.weight=%.0f", exact);
+
+		assert_string_equal(got, want);
+	}
+}
+
 static void io_weight_stands_in_for_bfq(void **state)
 {
 	static const char *const files[] = { "io.weight", "default 100", NULL };
@@ -306,6 +322,7 @@ static void another_file_system_is_no_cgroup(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_are_converted_as_the_other_runtimes_do),
+	cmocka_unit_test(the_weight_is_that_of_the_exact_curve),
 	cmocka_unit_test(a_missing_controller_is_named_or_only_logged),
 	cmocka_unit_test(what_a_cgroup_has_anyway_needs_no_controller),
 	cmocka_unit_test(the_period_alone_keeps_the_quota),
