@@ -433,6 +433,8 @@ static int run_ready(void *ctx, struct err *e)
 {
 	struct pod *pod = ctx;
 
+	if (pod->error) /* it ended meanwhile, while a step waited for somebody else */
+		return err_set(e, ECONNRESET, "%s", pod->error);
 	pod->state = POD_READY;
 	if (pod_record(pod, e) < 0) {
 		pod->state = POD_CREATING;

@@ -370,12 +370,19 @@ static struct ctr *ctr_of(struct pod *pod, const struct json *body)
 	return ctr && ctr->pod == pod ? ctr : NULL;
 }
 
+static bool pod_lives(const struct pod *pod)
+{
+	return pod->state == POD_READY || pod->state == POD_CREATING;
+}
+
 static void pod_failed(struct pod *pod, const char *why)
 {
-	if (pod->state != POD_READY || pod->goal != POD_KEEP)
+	if (!pod_lives(pod) || pod->goal != POD_KEEP)
 		return;
-	log_error("pod %s: ends: %s", pod->id, why);
 	mem_replace(&pod->error, why);
+	if (pod->state == POD_CREATING)
+		return; /* it does not get ready */
+	log_error("pod %s: ends: %s", pod->id, why);
 	pod->unclean = true;
 	pod_want(pod, POD_STOP);
 }
@@ -395,7 +402,7 @@ void pod_shim_died(void *arg)
 {
 	struct pod *pod = arg;
 
-	if (pod->state != POD_READY || (flow_busy(&pod->flow) && pod->goal != POD_KEEP))
+	if (!pod_lives(pod) || (flow_busy(&pod->flow) && pod->goal != POD_KEEP))
 		return; /* it was told to, or the work that runs it notices */
 	list_for_each(ctr, &pod->ctrs, struct ctr, pod_node)
 		if (ctr->state == CTR_CREATED || ctr->state == CTR_RUNNING)

@@ -38,6 +38,17 @@ async function remove(pod) {
   await call('RemovePodSandbox', { pod_sandbox_id: pod });
 }
 
+// A pod that waits for its network while its process of this name is killed.
+async function loses(name) {
+  const all = () => { try { return execFileSync('pgrep', ['-x', name]).toString().trim().split('\n'); } catch { return []; } };
+  const before = all(), born = () => all().find((p) => !before.includes(p)), pod = run(`loses-${name}`);
+  pod.catch(() => {});
+  while (!born()) await sleep(10);
+  await sleep(500); // for the shim to be on its own, and crid to greet it
+  process.kill(Number(born()), 'SIGKILL');
+  return { name, pod };
+}
+
 // A registry that accepts and says nothing, or what nobody asked for.
 async function registry(answer) {
   const server = createServer(answer);
@@ -117,9 +128,14 @@ const faults = {
   async worker() {
     const pid = execFileSync('pgrep', ['-f', 'berth-crid net$|^/proc/self/exe net$']).toString().trim().split('\n')[0];
     process.kill(Number(pid), 'SIGSTOP');
+    const lost = [await loses('berth-shim'), await loses('berth-pause')];
     const pod = run('waits');
     await asker.judge('a stopped network worker');
     process.kill(Number(pid), 'SIGCONT');
+    for (const l of lost) {
+      const e = await quiet(l.pod);
+      say(e?.code === 14 && e.details.includes('died'), `a pod whose ${l.name} dies meanwhile does not get ready`, e?.details);
+    }
     await remove(await pod);
     say(true, 'a pod that waited for it runs then');
   },
