@@ -11,8 +11,9 @@
 #include "lib/str.h"
 
 /*
- * All nodes and strings of a tree live in a chain of zeroed blocks behind its
- * root: nodes from the front of a block, strings from its back.
+ * All nodes and strings of a tree live in a chain of blocks behind its root:
+ * nodes from the front of a block, strings from its back. Blocks are not
+ * zeroed, so that memory which is not used is not touched.
  */
 struct json_block {
 	struct json_block *older;
@@ -45,7 +46,8 @@ static struct json_block *json_block(struct json_tree *tree, size_t size)
 	if (!b || b->back - b->front < size) {
 		size_t want = tree->next > size ? tree->next : size;
 
-		b = mem_alloc(sizeof(*b) + want);
+		b = mem_realloc(NULL, sizeof(*b) + want);
+		b->front = 0;
 		b->back = want;
 		b->older = tree->blocks;
 		tree->blocks = b;
@@ -87,7 +89,7 @@ static struct json *json_add(struct json_reader *r, enum json_type type)
 
 		node = (struct json *)(void *)(b->data + b->front);
 		b->front += sizeof(*node);
-		node->key = mem_take(&r->key);
+		*node = (struct json){ .key = mem_take(&r->key) };
 		if (parent->last)
 			parent->last->next = node;
 		else
@@ -216,10 +218,10 @@ static const char *json_string(struct json_reader *r)
 	b = json_block(r->tree, (size_t)(r->at - begin) + 1);
 	b->back -= (size_t)(r->at - begin) + 1;
 	copy = b->data + b->back;
-	if (plain)
-		memcpy(copy, begin, (size_t)(r->at - begin));
-	else if (json_unescape(r, begin, r->at, copy) < 0)
+	if (!plain && json_unescape(r, begin, r->at, copy) < 0)
 		return NULL;
+	if (plain)
+		*(char *)mempcpy(copy, begin, (size_t)(r->at - begin)) = '\0';
 	if (all >= 0x80 && !str_is_utf8(copy)) {
 		json_refuse(r, "a string that is no UTF-8");
 		return NULL;
@@ -262,6 +264,7 @@ static int json_number(struct json_reader *r)
 	b = json_block(r->tree, len + 1);
 	b->back -= len + 1;
 	node->text = memcpy(b->data + b->back, begin, len);
+	b->data[b->back + len] = '\0';
 	return 0;
 }
 

@@ -43,7 +43,7 @@ char *mem_strndup(const char *text, size_t len)
 
 void *mem_memdup(const void *data, size_t len)
 {
-	void *copy = mem_alloc(len);
+	void *copy = mem_realloc(NULL, len);
 
 	if (len > 0)
 		memcpy(copy, data, len);
