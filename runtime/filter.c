@@ -76,6 +76,8 @@ static void filter_ret(struct filter_program *p, uint32_t action)
 	filter_emit(p, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action));
 }
 
+#define FILTER_SHORT 256 /* instructions: a jump at the first reaches the last */
+
 #define FAIL 0xff /* patched to the end of the rule, which is less than 255 away */
 
 static void filter_jump(struct filter_program *p, unsigned short op, uint32_t k, uint8_t jt,
@@ -181,6 +183,84 @@ static void filter_jump_over(struct filter_program *p, size_t begin, unsigned sh
 	}
 }
 
+/* A side of a jump that leads to an action, and all of a tree. */
+struct filter_exit {
+	size_t at;
+	bool hit;
+	uint32_t action;
+	size_t to;
+};
+
+struct filter_exits {
+	struct filter_exit rows[FILTER_SHORT];
+	size_t count;
+};
+
+static void filter_short_tree(struct filter_program *p, const struct filter_arch *arch,
+			      const struct filter_run *runs, size_t count, struct filter_exits *x)
+{
+	size_t half = count / 2;
+	size_t at = p->count;
+
+	if (count == 1) {
+		filter_leaf(p, arch, runs);
+		return;
+	}
+	filter_jump(p, BPF_JGE, runs[half].lo, 0, 0);
+	if (half == 1 && runs->count == 0)
+		x->rows[x->count++] = (struct filter_exit){ at, false, runs->action, 0 };
+	else
+		filter_short_tree(p, arch, runs, half, x);
+	runs += half;
+	if (count - half == 1 && runs->count == 0) {
+		x->rows[x->count++] = (struct filter_exit){ at, true, runs->action, 0 };
+	} else {
+		p->insns[at].jt = (uint8_t)(p->count - at - 1);
+		filter_short_tree(p, arch, runs, count - half, x);
+	}
+}
+
+/*
+ * A tree with one return an action at its end instead of one a run: the
+ * kernel converts and compiles each instruction. Only where jumps reach that
+ * far; false: nothing was added.
+ */
+static bool filter_share(struct filter_program *p, const struct filter_arch *arch,
+			 const struct filter_run *runs, size_t count)
+{
+	struct filter_exits x;
+	size_t begin = p->count;
+
+	if (count > FILTER_SHORT)
+		return false;
+	x.count = 0;
+	filter_short_tree(p, arch, runs, count, &x);
+	for (size_t i = 0; i < x.count; i++) {
+		struct filter_exit *exit = &x.rows[i];
+		size_t k = 0;
+
+		while (x.rows[k].action != exit->action)
+			k++;
+		exit->to = k < i ? x.rows[k].to : p->count;
+		if (k == i)
+			filter_ret(p, exit->action);
+	}
+	if (p->count - begin > FILTER_SHORT) {
+		p->count = begin;
+		return false;
+	}
+	for (size_t i = 0; i < x.count; i++) {
+		struct sock_filter *insn = &p->insns[x.rows[i].at];
+		uint8_t away = (uint8_t)(x.rows[i].to - x.rows[i].at - 1);
+
+		if (x.rows[i].hit)
+			insn->jt = away;
+		else
+			insn->jf = away;
+	}
+	return true;
+}
+
 /* Depth is the logarithm of the number of runs. */
 static void filter_tree(struct filter_program *p, const struct filter_arch *arch,
 			const struct filter_run *runs, size_t count)
@@ -188,6 +268,8 @@ static void filter_tree(struct filter_program *p, const struct filter_arch *arch
 	size_t half = count / 2;
 	size_t begin = p->count;
 
+	if (filter_share(p, arch, runs, count))
+		return;
 	if (count == 1) {
 		filter_leaf(p, arch, runs);
 		return;
@@ -234,7 +316,7 @@ static void filter_sort(struct filter_arch *arch)
 	}
 	for (size_t i = 0; i < 2 * FILTER_NUMBERS; i++)
 		begin[i + 1] += begin[i];
-	sorted = mem_array(arch->count, sizeof(*sorted));
+	sorted = mem_realloc(NULL, arch->count * sizeof(*sorted));
 	for (size_t i = 0; i < arch->count; i++)
 		sorted[begin[filter_bucket(arch->rules[i].number)]++] = arch->rules[i];
 	free(arch->rules);
@@ -299,7 +381,7 @@ static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 	struct filter_runs runs = { .room = 2 * arch->count + 6 };
 	size_t next = 0;
 
-	runs.rows = mem_array(runs.room, sizeof(*runs.rows));
+	runs.rows = mem_realloc(NULL, runs.room * sizeof(*runs.rows));
 	filter_sort(arch);
 	filter_section(r, arch, &next, 0, FILTER_X32, &runs);
 	if (arch->x32)
@@ -334,6 +416,7 @@ int filter_compile(struct filter_rules *r, unsigned int flags, struct filter **r
 	}
 	f = mem_alloc(sizeof(*f));
 	*f = (struct filter){ .count = p.count, .flags = flags };
+	/* a copy as long as it is, below what is free then: shims keep it */
 	f->insns = mem_memdup(p.insns, p.count * sizeof(*p.insns));
 	free(p.insns);
 	*ret = f;
