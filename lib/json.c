@@ -439,8 +439,8 @@ const struct json *json_get(const struct json *obj, const char *key)
 	return NULL;
 }
 
-static const char *const json_type_names[] = { "null",	 "a boolean", "a number",
-					       "a text", "an array",  "an object" };
+const char *const json_type_names[] = { "null",	  "a boolean", "a number",
+					"a text", "an array",  "an object" };
 
 /* 1 and the node when present with the type, 0 when absent or null. */
 static int json_member(const struct json *obj, const char *key, enum json_type type,

@@ -25,6 +25,8 @@ enum json_type {
 	JSON_OBJECT,
 };
 
+extern const char *const json_type_names[]; /* "a text": behind "not" */
+
 struct json {
 	enum json_type type;
 	bool boolean;
