@@ -12,14 +12,39 @@
 #include "cgroups/cgroup.h"
 #include "lib/fd.h"
 #include "lib/id.h"
-#include "lib/json_out.h"
 #include "lib/mem.h"
 #include "lib/path.h"
+#include "lib/schema.h"
 #include "lib/stamp.h"
 #include "lib/str.h"
 #include "runtime/filter.h"
 
 #define STATE_FILE_MAX (4u << 20)
+
+/* A damaged file must not have us signal or remove what was never the container's. */
+static int state_check(void *state, struct err *e)
+{
+	const struct state *s = state;
+	const char *path = s->cgroup_path;
+
+	if (s->pid < 0)
+		return err_set(e, EBADMSG, "pid: %d is none", s->pid);
+	if (path && (path[0] != '/' || !path[strspn(path, "/")]))
+		return err_set(e, EBADMSG, "cgroup: %.64s is no path of a container", path);
+	return 0;
+}
+
+#define AT(member) SCHEMA_AT(struct state, member)
+static const struct schema_row state_rows[] = {
+	{ "id", SCHEMA_STRING, AT(name) },	    { "bundle", SCHEMA_STRING, AT(bundle) },
+	{ "rootfs", SCHEMA_STRING, AT(rootfs) },    { "created", SCHEMA_STRING, AT(created) },
+	{ "owner", SCHEMA_UINT, AT(owner) },	    { "pid", SCHEMA_INT, AT(pid) },
+	{ "pidStart", SCHEMA_UINT, AT(pid_start) }, { "cgroup", SCHEMA_STRING, AT(cgroup_path) },
+	{ "userns", SCHEMA_BOOL, AT(userns) },	    { "timens", SCHEMA_BOOL, AT(timens) },
+	{ "common", SCHEMA_BOOL, AT(common) },	    { "annotations", SCHEMA_RAW, AT(annotations) },
+	{ "hooks", SCHEMA_STRING, AT(hooks) },	    { "" },
+};
+static const struct schema state_schema = { .rows = state_rows, .check = state_check };
 
 void state_init(struct state *s)
 {
@@ -29,13 +54,7 @@ void state_init(struct state *s)
 void state_done(struct state *s)
 {
 	fd_close(&s->dir);
-	free(s->name);
-	free(s->bundle);
-	free(s->rootfs);
-	free(s->created);
-	free(s->cgroup_path);
-	free(s->annotations);
-	free(s->hooks);
+	schema_done(&state_schema, s);
 	state_init(s);
 }
 
@@ -80,69 +99,22 @@ int state_write(const struct state *s, struct err *e)
 	auto_json_out o = { 0 };
 
 	json_out_object(&o, NULL);
-	json_out_text(&o, "id", s->name);
-	json_out_text(&o, "bundle", s->bundle);
-	json_out_text(&o, "rootfs", s->rootfs);
-	json_out_text(&o, "created", s->created);
-	json_out_uint(&o, "owner", s->owner);
-	json_out_int(&o, "pid", s->pid);
-	json_out_uint(&o, "pidStart", s->pid_start);
-	json_out_text(&o, "cgroup", s->cgroup_path);
-	json_out_bool(&o, "userns", s->userns);
-	json_out_bool(&o, "timens", s->timens);
-	json_out_bool(&o, "common", s->common);
-	if (s->annotations)
-		json_out_raw(&o, "annotations", s->annotations);
-	json_out_text(&o, "hooks", s->hooks);
+	schema_write(&state_schema, s, &o);
 	json_out_end(&o);
 	return path_replace(s->dir, "state.json", o.s.text, o.s.len, 0600, PATH_FAST, e);
-}
-
-static char *state_text(const struct json *json, const char *key)
-{
-	const struct json *v = json_get(json, key);
-
-	return v && v->type == JSON_STRING ? mem_strdup(v->text) : NULL;
-}
-
-/* A damaged file must not have us signal or remove what was never the container's. */
-static int state_check(const struct state *s, struct err *e)
-{
-	const char *path = s->cgroup_path;
-
-	if (s->pid < 0)
-		return err_set(e, EBADMSG, "pid: %d is none", s->pid);
-	if (path && (path[0] != '/' || !path[strspn(path, "/")]))
-		return err_set(e, EBADMSG, "cgroup: %.64s is no path of a container", path);
-	return 0;
 }
 
 static int state_read(struct state *s, struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_json *json = NULL;
-	auto_json_out annotations = { 0 };
 	size_t len;
 
 	if (path_read(s->dir, "state.json", STATE_FILE_MAX, &text, &len, e) < 0)
 		return e->code == ENOENT ? 0 : -e->code; /* a create that was killed at once */
-	if (json_parse(text, len, &json, e) < 0 || json_get_u32(json, "owner", &s->owner, e) < 0 ||
-	    json_get_int(json, "pid", &s->pid, e) < 0 ||
-	    json_get_u64(json, "pidStart", &s->pid_start, e) < 0 ||
-	    json_get_bool(json, "userns", &s->userns, e) < 0 ||
-	    json_get_bool(json, "timens", &s->timens, e) < 0 ||
-	    json_get_bool(json, "common", &s->common, e) < 0)
+	if (json_parse(text, len, &json, e) < 0 || schema_read(&state_schema, json, "", s, e) < 0)
 		return err_wrap(e, "state.json");
-	s->bundle = state_text(json, "bundle");
-	s->rootfs = state_text(json, "rootfs");
-	s->created = state_text(json, "created");
-	s->cgroup_path = state_text(json, "cgroup");
-	s->hooks = state_text(json, "hooks");
-	if (json_get(json, "annotations")) {
-		json_out_json(&annotations, NULL, json_get(json, "annotations"));
-		s->annotations = json_out_take(&annotations);
-	}
-	return state_check(s, e) < 0 ? err_wrap(e, "state.json") : 0;
+	return 0;
 }
 
 int state_load(int root, const char *id, struct state *ret, struct err *e)
@@ -158,11 +130,11 @@ int state_load(int root, const char *id, struct state *ret, struct err *e)
 			       errno == ENOENT ? "container \"%s\" does not exist"
 					       : "open state of %s",
 			       id);
-	s.name = mem_strdup(id);
 	if (state_read(&s, e) < 0) {
 		state_done(&s);
 		return err_wrap(e, "container %s", id);
 	}
+	mem_replace(&s.name, id);
 	*ret = s;
 	return 0;
 }

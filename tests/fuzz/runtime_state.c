@@ -29,7 +29,7 @@ static bool text_equal(const char *a, const char *b)
 	return a && b ? str_eq(a, b) : a == b;
 }
 
-/* What was read is written and read the same; texts of other kinds are as good as absent. */
+/* What was read is written and read the same. */
 static void state(const uint8_t *data, size_t size)
 {
 	auto_state first = { .dir = -1 }, second = { .dir = -1 };
