@@ -194,7 +194,7 @@ static void info_texts(struct json_out *o, const char *key, const char *const *t
 	json_out_end(o);
 }
 
-static void info_words(struct json_out *o, const char *key, const struct spec_word *words)
+static void info_words(struct json_out *o, const char *key, const struct schema_word *words)
 {
 	json_out_array(o, key);
 	for (; words->name; words++)

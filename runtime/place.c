@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runtime/place.h"
 
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -54,7 +55,8 @@ int place_scheduler(const struct spec_process *p, pid_t pid, struct err *e)
 
 int place_io_priority(const struct spec_process *p, struct err *e)
 {
-	if (p->has_io_priority && syscall(SYS_ioprio_set, PLACE_IO_PROCESS, 0, p->io_priority) < 0)
+	if (p->has_io_priority && syscall(SYS_ioprio_set, PLACE_IO_PROCESS, 0,
+					  p->io_class << IOPRIO_CLASS_SHIFT | p->io_priority) < 0)
 		return err_set(e, errno, "process.ioPriority");
 	return 0;
 }
@@ -66,7 +68,7 @@ int place_common(const struct spec_common *c, struct err *e)
 	if (!c->has_memory_policy)
 		return 0;
 	/* the kernel takes one from the number of bits */
-	if (syscall(SYS_set_mempolicy, c->memory_policy,
+	if (syscall(SYS_set_mempolicy, c->memory_mode | c->memory_flags,
 		    c->has_memory_nodes ? c->memory_nodes : NULL,
 		    c->has_memory_nodes ? SPEC_NODES_MAX + 1 : 0) < 0)
 		return err_set(e, errno, "linux.memoryPolicy");

@@ -77,7 +77,7 @@ struct seccomp_entry {
 static int seccomp_action(const char *name, const struct json *where, const char *errno_key,
 			  uint32_t *ret, struct err *e)
 {
-	static const struct spec_word words[] = {
+	static const struct schema_word words[] = {
 		{ "SCMP_ACT_KILL", SECCOMP_RET_KILL_THREAD },
 		{ "SCMP_ACT_KILL_THREAD", SECCOMP_RET_KILL_THREAD },
 		{ "SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS },
@@ -95,7 +95,7 @@ static int seccomp_action(const char *name, const struct json *where, const char
 
 	if (given < 0)
 		return given;
-	if (!spec_word_find(words, name, &action))
+	if (!schema_word(words, name, &action))
 		return err_set(e, EINVAL, "action %.32s is unknown", name);
 	if (action == SECCOMP_RET_ERRNO || action == SECCOMP_RET_TRACE) {
 		/* the kernel knows errno up to 4095 */
@@ -111,7 +111,7 @@ static int seccomp_action(const char *name, const struct json *where, const char
 
 static int seccomp_cond(const struct json *node, struct filter_cond *ret, struct err *e)
 {
-	static const struct spec_word ops[] = {
+	static const struct schema_word ops[] = {
 		{ "SCMP_CMP_EQ", FILTER_EQ },
 		{ "SCMP_CMP_NE", FILTER_NE },
 		{ "SCMP_CMP_GT", FILTER_GT },
@@ -131,7 +131,7 @@ static int seccomp_cond(const struct json *node, struct filter_cond *ret, struct
 		return -e->code;
 	if (ret->arg > 5)
 		return err_set(e, ERANGE, "index: above 5");
-	if (!spec_word_find(ops, op_name, &op))
+	if (!schema_word(ops, op_name, &op))
 		return err_set(e, EINVAL, "op %.32s is unknown", op_name);
 	ret->op = (enum filter_op)op;
 	/* bits outside of the mask do not count, as with libseccomp */
@@ -256,7 +256,7 @@ static int seccomp_archs_read(const struct json *profile, bool has_x32, struct f
 
 static int seccomp_flags_read(const struct json *profile, unsigned int *ret, struct err *e)
 {
-	static const struct spec_word words[] = {
+	static const struct schema_word words[] = {
 		{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* there is one thread */
 		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
@@ -272,7 +272,7 @@ static int seccomp_flags_read(const struct json *profile, unsigned int *ret, str
 	for (size_t i = 0; i < count; i++) {
 		unsigned long flag;
 
-		if (!spec_word_find(words, names[i], &flag))
+		if (!schema_word(words, names[i], &flag))
 			return err_set(e, ENOTSUP, "flags: %.48s is not implemented", names[i]);
 		*ret |= (unsigned int)flag;
 	}

@@ -312,7 +312,7 @@ static int exec_process(const struct json *inside, int file, struct spec_process
 	size_t len;
 
 	if (inside)
-		return spec_process_read(inside, ret, e) < 0 ? err_wrap(e, "process") : 0;
+		return spec_process_read(inside, ret, e);
 	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "process: it is in no file");
 	if (fd_read_all(file, SPEC_TEXT_MAX, &text, &len, e) < 0)

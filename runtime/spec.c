@@ -4,150 +4,70 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "lib/fd.h"
-#include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/spec_int.h"
 
 #define SPEC_HOOKS_MAX 64
+#define SPEC_HOSTNAME_MAX 64 /* the kernel's */
 
-bool spec_word_find(const struct spec_word *words, const char *name, unsigned long *ret)
-{
-	for (; words->name; words++) {
-		if (str_eq(words->name, name)) {
-			*ret = words->value;
-			return true;
-		}
-	}
-	return false;
-}
+const struct schema_word spec_propagations[] = {
+	{ "shared", MS_SHARED },
+	{ "rshared", MS_SHARED | MS_REC },
+	{ "slave", MS_SLAVE },
+	{ "rslave", MS_SLAVE | MS_REC },
+	{ "private", MS_PRIVATE },
+	{ "rprivate", MS_PRIVATE | MS_REC },
+	{ "unbindable", MS_UNBINDABLE },
+	{ "runbindable", MS_UNBINDABLE | MS_REC },
+	{ NULL, 0 },
+};
 
-bool spec_propagation(const char *word, unsigned long *ret)
-{
-	static const struct spec_word words[] = {
-		{ "shared", MS_SHARED },
-		{ "rshared", MS_SHARED | MS_REC },
-		{ "slave", MS_SLAVE },
-		{ "rslave", MS_SLAVE | MS_REC },
-		{ "private", MS_PRIVATE },
-		{ "rprivate", MS_PRIVATE | MS_REC },
-		{ "unbindable", MS_UNBINDABLE },
-		{ "runbindable", MS_UNBINDABLE | MS_REC },
-		{ NULL, 0 },
-	};
+#define AT(member) SCHEMA_AT(struct spec_hook, member)
+static const struct schema_row spec_hook_rows[] = {
+	{ "path", SCHEMA_TEXT, SCHEMA_NEED, AT(path), .check = schema_absolute },
+	{ "args", SCHEMA_TEXTS, AT(args) },
+	{ "env", SCHEMA_TEXTS, AT(env) },
+	{ "timeout", SCHEMA_INT, AT(timeout_s), .min = 1, .max = INT32_MAX },
+	{ "" },
+};
+static const struct schema spec_hook_schema = {
+	.rows = spec_hook_rows,
+	.size = sizeof(struct spec_hook),
+};
+#undef AT
 
-	return spec_word_find(words, word, ret);
-}
-
-static int spec_version_read(const struct json *root, struct spec *s, struct err *e)
-{
-	if (json_need_text(root, "ociVersion", &s->version, e) < 0)
-		return -e->code;
-	if (!str_starts(s->version, "1.") || s->version[2] < '0' || s->version[2] > '9')
-		return err_set(e, EINVAL, "ociVersion: %.32s is not 1.x", s->version);
-	return 0;
-}
-
-static int spec_root_read(const struct json *root, struct spec *s, struct err *e)
-{
-	const struct json *node = NULL;
-
-	if (json_get_object(root, "root", &node, e) < 0)
-		return -e->code;
-	if (!node)
-		return err_set(e, EINVAL, "root: missing");
-	if (json_need_text(node, "path", &s->root_path, e) < 0 ||
-	    json_get_bool(node, "readonly", &s->root_readonly, e) < 0)
-		return err_wrap(e, "root");
-	if (s->root_path[0] == '\0')
-		return err_set(e, EINVAL, "root.path: empty");
-	return 0;
-}
-
-static int spec_hook_read(const struct json *node, struct spec_hook *h, struct err *e)
-{
-	size_t count;
-
-	if (json_need_text(node, "path", &h->path, e) < 0 ||
-	    json_get_texts(node, "args", &h->args, &count, e) < 0 ||
-	    json_get_texts(node, "env", &h->env, &count, e) < 0 ||
-	    json_get_int(node, "timeout", &h->timeout_s, e) < 0)
-		return -e->code;
-	if (h->path[0] != '/')
-		return err_set(e, EINVAL, "path: not absolute");
-	if (json_get(node, "timeout") && h->timeout_s <= 0)
-		return err_set(e, EINVAL, "timeout: not above 0");
-	return 0;
-}
+#define HOOKS(kind)                                                                              \
+	SCHEMA_LIST,                                                                             \
+		.offset = (kind) * sizeof(struct spec_hooks),                                    \
+		.mark = (kind) * sizeof(struct spec_hooks) + offsetof(struct spec_hooks, count), \
+		.max = SPEC_HOOKS_MAX, .sub = &spec_hook_schema
+static const struct schema_row spec_hooks_rows[] = {
+	{ "prestart", HOOKS(SPEC_PRESTART) },
+	{ "createRuntime", HOOKS(SPEC_CREATE_RUNTIME) },
+	{ "createContainer", HOOKS(SPEC_CREATE_CONTAINER) },
+	{ "startContainer", HOOKS(SPEC_START_CONTAINER) },
+	{ "poststart", HOOKS(SPEC_POSTSTART) },
+	{ "poststop", HOOKS(SPEC_POSTSTOP) },
+	{ "" },
+};
+const struct schema spec_hooks_schema = { .rows = spec_hooks_rows };
 
 int spec_hooks_read(const struct json *node, struct spec_hooks hooks[SPEC_HOOK_KINDS],
 		    struct err *e)
 {
-	static const char *const names[SPEC_HOOK_KINDS] = {
-		"prestart",	  "createRuntime", "createContainer",
-		"startContainer", "poststart",	   "poststop",
-	};
-
-	for (size_t kind = 0; kind < SPEC_HOOK_KINDS; kind++) {
-		struct spec_hooks *h = &hooks[kind];
-		const struct json *list = NULL;
-
-		if (json_get_array(node, names[kind], &list, e) < 0)
-			return err_wrap(e, "hooks");
-		if (!list || list->count == 0)
-			continue;
-		if (list->count > SPEC_HOOKS_MAX)
-			return err_set(e, E2BIG, "hooks.%s: more than %d", names[kind],
-				       SPEC_HOOKS_MAX);
-		h->rows = mem_array(list->count, sizeof(*h->rows));
-		json_each(row, list) {
-			if (spec_hook_read(row, &h->rows[h->count++], e) < 0)
-				return err_wrap(e, "hooks.%s[%zu]", names[kind], h->count - 1);
-		}
-	}
-	return 0;
+	return schema_read(&spec_hooks_schema, node, "hooks", hooks, e);
 }
 
 void spec_hooks_done(struct spec_hooks hooks[SPEC_HOOK_KINDS])
 {
-	for (size_t kind = 0; kind < SPEC_HOOK_KINDS; kind++) {
-		for (size_t i = 0; i < hooks[kind].count; i++) {
-			free(hooks[kind].rows[i].args);
-			free(hooks[kind].rows[i].env);
-		}
-		free(hooks[kind].rows);
-		hooks[kind] = (struct spec_hooks){ 0 };
-	}
+	schema_done(&spec_hooks_schema, hooks);
 }
 
-static int spec_annotations_read(const struct json *root, struct spec *s, struct err *e)
+static int spec_version_check(const char *version, struct err *e)
 {
-	if (json_get_object(root, "annotations", &s->annotations, e) < 0)
-		return -e->code;
-	json_each(node, s->annotations) {
-		if (node->key[0] == '\0')
-			return err_set(e, EINVAL, "annotations: an empty key");
-		if (node->type != JSON_STRING)
-			return err_set(e, EINVAL, "annotations.%.64s: not a text", node->key);
-	}
-	return 0;
-}
-
-static int spec_names_read(const struct json *root, struct spec *s, struct err *e)
-{
-	if (json_get_text(root, "hostname", &s->hostname, e) < 0 ||
-	    json_get_text(root, "domainname", &s->domainname, e) < 0)
-		return -e->code;
-	if (s->hostname && !s->hostname[0])
-		s->hostname = NULL;
-	if (s->domainname && !s->domainname[0])
-		s->domainname = NULL;
-	if ((s->hostname && strlen(s->hostname) > 64) ||
-	    (s->domainname && strlen(s->domainname) > 64))
-		return err_set(e, EINVAL, "hostname or domainname: longer than 64");
-	if ((s->hostname || s->domainname) && !s->ns[SPEC_NS_UTS].given)
-		return err_set(e, EINVAL, "hostname: needs a uts namespace in linux.namespaces");
+	if (!str_starts(version, "1.") || version[2] < '0' || version[2] > '9')
+		return err_set(e, EINVAL, "%.32s is not 1.x", version);
 	return 0;
 }
 
@@ -160,50 +80,60 @@ bool spec_has_idmaps(const struct spec *s)
 	return false;
 }
 
-/* What a mount takes from the container's user namespace has to be there. */
-static int spec_idmaps_check(const struct spec *s, struct err *e)
+static int spec_check(void *spec, struct err *e)
 {
+	const struct spec *s = spec;
+
 	for (size_t i = 0; i < s->mount_count; i++) {
 		const struct spec_mount *m = &s->mounts[i];
 
 		if (m->idmap && !m->uid_maps.count && !s->ns[SPEC_NS_USER].given)
 			return err_set(e, EINVAL,
-				       "mounts[%zu]: idmap: neither uidMappings nor a user "
-				       "namespace",
+				       "mounts[%zu].options: idmap: neither uidMappings nor a "
+				       "user namespace",
 				       i);
 	}
+	if ((s->hostname || s->domainname) && !s->ns[SPEC_NS_UTS].given)
+		return err_set(e, EINVAL, "%s: needs a uts namespace in linux.namespaces",
+			       s->hostname ? "hostname" : "domainname");
 	return 0;
 }
 
-static int spec_read(const struct json *root, struct spec *s, struct err *e)
-{
-	const struct json *process = NULL;
-	const struct json *hooks = NULL;
+#define AT(member) SCHEMA_AT(struct spec, member)
+#define IF(member) .mark = offsetof(struct spec, member)
+static const struct schema_row spec_root_rows[] = {
+	{ "path", SCHEMA_TEXT, SCHEMA_NEED, AT(root_path) },
+	{ "readonly", SCHEMA_BOOL, AT(root_readonly) },
+	{ "" },
+};
+static const struct schema spec_root_schema = { .rows = spec_root_rows };
 
-	if (root->type != JSON_OBJECT)
-		return err_set(e, EINVAL, "not an object");
-	if (spec_version_read(root, s, e) < 0 || spec_root_read(root, s, e) < 0 ||
-	    spec_mounts_read(root, s, e) < 0 || spec_linux_read(root, s, e) < 0 ||
-	    spec_idmaps_check(s, e) < 0 || spec_names_read(root, s, e) < 0 ||
-	    json_get_object(root, "hooks", &hooks, e) < 0 ||
-	    spec_hooks_read(hooks, s->hooks, e) < 0 || spec_annotations_read(root, s, e) < 0 ||
-	    json_get_object(root, "process", &process, e) < 0)
-		return -e->code;
-	if (process) {
-		s->has_process = true;
-		if (spec_process_read(process, &s->process, e) < 0)
-			return err_wrap(e, "process");
-	}
-	return 0;
-}
+static const struct schema_row spec_rows[] = {
+	{ "ociVersion", SCHEMA_TEXT, SCHEMA_NEED, AT(version), .check = spec_version_check },
+	{ "process", SCHEMA_OBJECT, AT(process), IF(has_process), .sub = &spec_process_schema },
+	{ "root", SCHEMA_OBJECT, SCHEMA_NEED, .sub = &spec_root_schema },
+	{ "hostname", SCHEMA_TEXT, AT(hostname), .max = SPEC_HOSTNAME_MAX },
+	{ "domainname", SCHEMA_TEXT, AT(domainname), .max = SPEC_HOSTNAME_MAX },
+	{ "mounts", SCHEMA_LIST, AT(mounts), IF(mount_count), .max = SPEC_MOUNTS_MAX,
+	  .sub = &spec_mount_schema },
+	{ "hooks", SCHEMA_OBJECT, AT(hooks), .sub = &spec_hooks_schema },
+	{ "annotations", SCHEMA_TEXT_TREE, AT(annotations) },
+	{ "linux", SCHEMA_OBJECT, SCHEMA_NEED, .sub = &spec_linux_schema },
+	{ "" },
+};
+const struct schema spec_schema = {
+	.rows = spec_rows,
+	.check = spec_check,
+};
 
 int spec_parse(const char *text, size_t len, struct spec *ret, struct err *e)
 {
-	struct spec s = { 0 };
+	struct spec s = { .process.umask = SPEC_UMASK };
 
 	if (len > SPEC_TEXT_MAX)
 		return err_set(e, EFBIG, "config.json: more than %u bytes", SPEC_TEXT_MAX);
-	if (json_parse(text, len, &s.json, e) < 0 || spec_read(s.json, &s, e) < 0) {
+	if (json_parse(text, len, &s.json, e) < 0 ||
+	    schema_read(&spec_schema, s.json, "", &s, e) < 0) {
 		spec_done(&s);
 		return err_wrap(e, "config.json");
 	}
@@ -223,20 +153,7 @@ int spec_load(int bundle, struct spec *ret, struct err *e)
 
 void spec_done(struct spec *s)
 {
-	spec_process_done(&s->process);
-	for (size_t i = 0; i < s->mount_count; i++) {
-		free(s->mounts[i].data);
-		free(s->mounts[i].uid_maps.rows);
-		free(s->mounts[i].gid_maps.rows);
-	}
-	free(s->mounts);
-	spec_hooks_done(s->hooks);
-	free(s->uid_maps.rows);
-	free(s->gid_maps.rows);
-	free(s->devices);
-	free(s->netdevs);
-	free(s->masked);
-	free(s->readonly);
+	schema_done(&spec_schema, s);
 	json_free(s->json);
 	*s = (struct spec){ 0 };
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * config.json of the OCI runtime-spec, checked and in C types. Strings point
- * into the JSON tree, which the spec owns. What is not implemented is refused
- * by the name of its field; what the spec says to ignore is ignored.
+ * config.json of the OCI runtime-spec, checked and in C types, read by tables
+ * (lib/schema.h). Strings point into the JSON tree, which the spec owns. What
+ * is not implemented is refused by the path of its field; what the spec says
+ * to ignore is ignored.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "lib/err.h"
 #include "lib/json.h"
+#include "lib/schema.h"
 
 #define SPEC_TEXT_MAX (8u << 20) /* bytes of config.json */
 #define SPEC_MOUNTS_MAX 4096
@@ -64,9 +66,8 @@ struct spec_process {
 	const char **env; /* owned vector */
 	size_t env_count;
 	const char *cwd;
-	bool has_caps; /* false: no capabilities member, which means none at all */
-	struct spec_caps caps;
-	struct spec_rlimit rlimits[SPEC_RLIMITS_MAX];
+	struct spec_caps caps; /* without a capabilities member none at all */
+	struct spec_rlimit *rlimits; /* owned */
 	size_t rlimit_count;
 	bool no_new_privileges;
 	bool has_oom_score_adj;
@@ -75,7 +76,7 @@ struct spec_process {
 	const char *selinux; /* NULL: none */
 	struct spec_scheduler scheduler;
 	bool has_io_priority;
-	int io_priority; /* as ioprio_set wants it */
+	unsigned int io_class, io_priority; /* IOPRIO_CLASS_*, 0 to 7 */
 	const char *cpus_initial, *cpus_final; /* of an exec; lists, NULL: none */
 };
 
@@ -94,6 +95,12 @@ enum spec_ns {
 struct spec_namespace {
 	bool given;
 	const char *path; /* NULL: a new one */
+};
+
+/* As config.json lists them. */
+struct spec_namespace_row {
+	enum spec_ns type;
+	const char *path;
 };
 
 struct spec_map {
@@ -139,7 +146,7 @@ struct spec_device {
 
 /* A link of the host that the container gets. */
 struct spec_netdev {
-	const char *from, *to; /* its names outside and inside */
+	const char *from, *to; /* its names outside and inside; from is the key, so it is first */
 };
 
 struct spec_hook {
@@ -169,7 +176,7 @@ struct spec_common {
 	bool has_personality;
 	unsigned long personality;
 	bool has_memory_policy, has_memory_nodes;
-	int memory_policy; /* MPOL_* with its flags */
+	unsigned int memory_mode, memory_flags; /* MPOL_*, MPOL_F_* */
 	unsigned long memory_nodes[SPEC_NODES_MAX / (8 * sizeof(unsigned long))];
 };
 
@@ -185,7 +192,9 @@ struct spec {
 	struct spec_mount *mounts; /* owned */
 	size_t mount_count;
 	struct spec_hooks hooks[SPEC_HOOK_KINDS];
-	const struct json *annotations; /* object or NULL */
+	const struct json *annotations; /* object of texts or NULL */
+	struct spec_namespace_row *ns_rows; /* owned */
+	size_t ns_row_count;
 	struct spec_namespace ns[SPEC_NS_COUNT];
 	struct spec_maps uid_maps, gid_maps; /* of the user namespace, as the host counts */
 	bool has_offsets;
@@ -205,6 +214,9 @@ struct spec {
 	struct spec_common common;
 };
 
+/* What is read of config.json, for who wants to know its fields. */
+extern const struct schema spec_schema;
+
 /* Reads and checks config.json of the bundle. */
 int spec_load(int bundle, struct spec *ret, struct err *e);
 int spec_parse(const char *text, size_t len, struct spec *ret, struct err *e);
@@ -215,7 +227,7 @@ bool spec_has_idmaps(const struct spec *s);
 
 /* A process object alone: of an exec. */
 int spec_process_parse(const char *text, size_t len, struct spec_process *ret, struct err *e);
-/* From a node of a tree that outlives *ret. */
+/* From a node of a tree that outlives *ret; errors begin with "process". */
 int spec_process_read(const struct json *node, struct spec_process *ret, struct err *e);
 void spec_process_done(struct spec_process *p);
 #define auto_spec_process __attribute__((cleanup(spec_process_done))) struct spec_process

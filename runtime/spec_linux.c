@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <net/if.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/personality.h>
-#include <sys/sysmacros.h>
 
-#include "lib/mem.h"
 #include "lib/str.h"
 #include "runtime/spec.h"
 #include "runtime/spec_int.h"
@@ -14,64 +11,128 @@
 #define SPEC_DEVICES_MAX 4096
 #define SPEC_PATHS_MAX 4096
 
-static const struct spec_word spec_namespaces[] = {
+static const struct schema_word spec_namespaces[] = {
 	{ "user", SPEC_NS_USER },   { "ipc", SPEC_NS_IPC },	{ "uts", SPEC_NS_UTS },
 	{ "network", SPEC_NS_NET }, { "pid", SPEC_NS_PID },	{ "cgroup", SPEC_NS_CGROUP },
 	{ "time", SPEC_NS_TIME },   { "mount", SPEC_NS_MOUNT }, { NULL, 0 },
 };
 
-static int spec_namespaces_read(const struct json *node, struct spec *s, struct err *e)
+#define AT(member) SCHEMA_AT(struct spec_namespace_row, member)
+static const struct schema_row spec_namespace_rows[] = {
+	{ "type", SCHEMA_WORD, SCHEMA_NEED, AT(type), .words = spec_namespaces },
+	{ "path", SCHEMA_TEXT, AT(path), .check = schema_absolute },
+	{ "" },
+};
+static const struct schema spec_namespace_schema = {
+	.rows = spec_namespace_rows,
+	.size = sizeof(struct spec_namespace_row),
+};
+#undef AT
+
+static int spec_map_check(void *map, struct err *e)
 {
-	const struct json *list = NULL;
+	const struct spec_map *m = map;
 
-	if (json_get_array(node, "namespaces", &list, e) < 0)
-		return -e->code;
-	json_each(row, list) {
-		const char *type = NULL;
-		const char *path = NULL;
-		unsigned long ns;
-
-		if (json_need_text(row, "type", &type, e) < 0 ||
-		    json_get_text(row, "path", &path, e) < 0)
-			return err_wrap(e, "namespaces");
-		if (!spec_word_find(spec_namespaces, type, &ns))
-			return err_set(e, EINVAL, "namespaces: %.32s is unknown", type);
-		if (s->ns[ns].given)
-			return err_set(e, EINVAL, "namespaces: %s twice", type);
-		if (path && *path && *path != '/')
-			return err_set(e, EINVAL, "namespaces: %s: path is not absolute", type);
-		s->ns[ns].given = true;
-		s->ns[ns].path = path && *path ? path : NULL;
-	}
-	if (!s->ns[SPEC_NS_MOUNT].given || s->ns[SPEC_NS_MOUNT].path)
-		return err_set(e, ENOTSUP, "namespaces: without a new mount namespace");
+	if (m->inside > UINT32_MAX - m->size || m->outside > UINT32_MAX - m->size)
+		return err_set(e, ERANGE, "size: beyond the last id");
 	return 0;
 }
 
-int spec_maps_read(const struct json *node, const char *key, struct spec_maps *ret, struct err *e)
+#define AT(member) SCHEMA_AT(struct spec_map, member)
+static const struct schema_row spec_map_rows[] = {
+	{ "containerID", SCHEMA_UINT, AT(inside) },
+	{ "hostID", SCHEMA_UINT, AT(outside) },
+	{ "size", SCHEMA_UINT, SCHEMA_NEED, AT(size), .min = 1 },
+	{ "" },
+};
+const struct schema spec_map_schema = {
+	.rows = spec_map_rows,
+	.size = sizeof(struct spec_map),
+	.check = spec_map_check,
+};
+#undef AT
+
+#define AT(member) SCHEMA_AT(struct spec_offset, member)
+static const struct schema_row spec_offset_rows[] = {
+	{ "secs", SCHEMA_INT, AT(secs) },
+	{ "nanosecs", SCHEMA_UINT, AT(nanosecs), .max = 999999999 },
+	{ "" },
+};
+static const struct schema spec_offset_schema = { .rows = spec_offset_rows };
+#undef AT
+
+static const struct schema_word spec_device_types[] = {
+	{ "c", 'c' }, { "u", 'c' }, { "b", 'b' }, { "p", 'p' }, { NULL, 0 },
+};
+
+static int spec_device_check(void *device, struct err *e)
 {
-	const struct json *list = NULL;
+	struct spec_device *d = device;
 
-	if (json_get_array(node, key, &list, e) < 0)
-		return -e->code;
-	if (!list || list->count == 0)
-		return 0;
-	if (list->count > SPEC_MAPS_MAX)
-		return err_set(e, E2BIG, "%s: more than %d", key, SPEC_MAPS_MAX);
-	ret->rows = mem_array(list->count, sizeof(*ret->rows));
-	json_each(row, list) {
-		struct spec_map *m = &ret->rows[ret->count];
+	(void)e;
+	d->mode &= 07777; /* some write the type of the file too */
+	return 0;
+}
 
-		if (json_get_u32(row, "containerID", &m->inside, e) < 0 ||
-		    json_get_u32(row, "hostID", &m->outside, e) < 0 ||
-		    json_get_u32(row, "size", &m->size, e) < 0)
-			return err_wrap(e, "%s[%zu]", key, ret->count);
-		if (m->size == 0)
-			return err_set(e, EINVAL, "%s[%zu].size: 0", key, ret->count);
-		if (m->inside > UINT32_MAX - m->size || m->outside > UINT32_MAX - m->size)
-			return err_set(e, ERANGE, "%s[%zu]: beyond the last id", key, ret->count);
-		ret->count++;
+#define AT(member) SCHEMA_AT(struct spec_device, member)
+static const struct schema_row spec_device_rows[] = {
+	{ "type", SCHEMA_WORD, SCHEMA_NEED, AT(type), .words = spec_device_types },
+	{ "path", SCHEMA_TEXT, SCHEMA_NEED, AT(path), .check = schema_absolute },
+	{ "major", SCHEMA_UINT, AT(major), .max = 4095 },
+	{ "minor", SCHEMA_UINT, AT(minor), .max = 1048575 },
+	{ "fileMode", SCHEMA_UINT, AT(mode) },
+	{ "uid", SCHEMA_UINT, AT(uid) },
+	{ "gid", SCHEMA_UINT, AT(gid) },
+	{ "" },
+};
+static const struct schema spec_device_schema = {
+	.rows = spec_device_rows,
+	.size = sizeof(struct spec_device),
+	.init = &(const struct spec_device){ .mode = 0666 },
+	.check = spec_device_check,
+};
+#undef AT
+
+static bool spec_is_link_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < IFNAMSIZ && !strpbrk(name, "/: \t\n") && !str_eq(name, ".") &&
+	       !str_eq(name, "..");
+}
+
+static int spec_netdev_check(void *netdev, struct err *e)
+{
+	struct spec_netdev *d = netdev;
+
+	d->to = d->to ?: d->from;
+	if (!spec_is_link_name(d->from) || !spec_is_link_name(d->to))
+		return err_set(e, EINVAL, "name: no name of a link");
+	return 0;
+}
+
+static const struct schema_row spec_netdev_rows[] = {
+	{ "name", SCHEMA_TEXT, SCHEMA_AT(struct spec_netdev, to) },
+	{ "" },
+};
+static const struct schema spec_netdev_schema = {
+	.rows = spec_netdev_rows,
+	.size = sizeof(struct spec_netdev),
+	.check = spec_netdev_check,
+};
+
+static int spec_namespaces_check(struct spec *s, struct err *e)
+{
+	for (size_t i = 0; i < s->ns_row_count; i++) {
+		const struct spec_namespace_row *row = &s->ns_rows[i];
+		struct spec_namespace *ns = &s->ns[row->type];
+
+		if (ns->given)
+			return err_set(e, EINVAL, "namespaces[%zu].type: given twice", i);
+		*ns = (struct spec_namespace){ true, row->path };
 	}
+	if (!s->ns[SPEC_NS_MOUNT].given || s->ns[SPEC_NS_MOUNT].path)
+		return err_set(e, ENOTSUP, "namespaces: without a new mount namespace");
 	return 0;
 }
 
@@ -85,15 +146,13 @@ static int spec_maps_check(const struct spec_maps *maps, const char *key, struct
 	return err_set(e, EINVAL, "%s: containerID 0 is not mapped", key);
 }
 
-static int spec_userns_read(const struct json *node, struct spec *s, struct err *e)
+static int spec_userns_check(const struct spec *s, struct err *e)
 {
 	const struct spec_namespace *user = &s->ns[SPEC_NS_USER];
 
-	if (spec_maps_read(node, "uidMappings", &s->uid_maps, e) < 0 ||
-	    spec_maps_read(node, "gidMappings", &s->gid_maps, e) < 0)
-		return -e->code;
 	if ((s->uid_maps.count || s->gid_maps.count) && !user->given)
-		return err_set(e, EINVAL, "uidMappings: without a user namespace");
+		return err_set(e, EINVAL, "%s: without a user namespace",
+			       s->uid_maps.count ? "uidMappings" : "gidMappings");
 	if (!user->given || user->path)
 		return 0;
 	if (spec_maps_check(&s->uid_maps, "uidMappings", e) < 0 ||
@@ -102,225 +161,77 @@ static int spec_userns_read(const struct json *node, struct spec *s, struct err 
 	return 0;
 }
 
-static int spec_offset_read(const struct json *offsets, const char *clock, struct spec_offset *ret,
-			    struct err *e)
+static int spec_linux_check(void *spec, struct err *e)
 {
-	const struct json *node = NULL;
+	struct spec *s = spec;
 
-	if (json_get_object(offsets, clock, &node, e) < 0)
+	if (spec_namespaces_check(s, e) < 0 || spec_userns_check(s, e) < 0)
 		return -e->code;
-	if (json_get_i64(node, "secs", &ret->secs, e) < 0 ||
-	    json_get_u32(node, "nanosecs", &ret->nanosecs, e) < 0)
-		return err_wrap(e, "%s", clock);
-	if (ret->nanosecs > 999999999)
-		return err_set(e, ERANGE, "%s.nanosecs: a second or more", clock);
-	return 0;
-}
-
-static int spec_offsets_read(const struct json *node, struct spec *s, struct err *e)
-{
-	const struct json *offsets = NULL;
-
-	if (json_get_object(node, "timeOffsets", &offsets, e) < 0)
-		return -e->code;
-	if (!offsets || offsets->count == 0)
-		return 0;
-	if (!s->ns[SPEC_NS_TIME].given || s->ns[SPEC_NS_TIME].path)
+	if (s->has_offsets && (!s->ns[SPEC_NS_TIME].given || s->ns[SPEC_NS_TIME].path))
 		return err_set(e, EINVAL, "timeOffsets: without a new time namespace");
-	json_each(clock, offsets) {
-		if (!str_eq(clock->key, "monotonic") && !str_eq(clock->key, "boottime"))
-			return err_set(e, EINVAL, "timeOffsets: clock %.32s has no offset",
-				       clock->key);
-	}
-	s->has_offsets = true;
-	if (spec_offset_read(offsets, "monotonic", &s->monotonic, e) < 0 ||
-	    spec_offset_read(offsets, "boottime", &s->boottime, e) < 0)
-		return err_wrap(e, "timeOffsets");
-	return 0;
-}
-
-static int spec_device_read(const struct json *node, struct spec_device *d, struct err *e)
-{
-	const char *type = NULL;
-	uint64_t major = 0;
-	uint64_t minor = 0;
-	uint32_t mode = 0666;
-	uint32_t uid = 0;
-	uint32_t gid = 0;
-
-	if (json_need_text(node, "type", &type, e) < 0 ||
-	    json_need_text(node, "path", &d->path, e) < 0 ||
-	    json_get_u64(node, "major", &major, e) < 0 ||
-	    json_get_u64(node, "minor", &minor, e) < 0 ||
-	    json_get_u32(node, "fileMode", &mode, e) < 0 ||
-	    json_get_u32(node, "uid", &uid, e) < 0 || json_get_u32(node, "gid", &gid, e) < 0)
-		return -e->code;
-	if (strlen(type) != 1 || !strchr("cubp", *type))
-		return err_set(e, EINVAL, "type: none of c, u, b, p");
-	if (d->path[0] != '/')
-		return err_set(e, EINVAL, "path: not absolute");
-	if (major > 4095 || minor > 1048575)
-		return err_set(e, ERANGE, "major or minor: too big");
-	d->type = *type == 'u' ? 'c' : *type;
-	d->major = (unsigned int)major;
-	d->minor = (unsigned int)minor;
-	d->mode = mode & 07777;
-	d->uid = uid;
-	d->gid = gid;
-	return 0;
-}
-
-static int spec_devices_read(const struct json *node, struct spec *s, struct err *e)
-{
-	const struct json *list = NULL;
-
-	if (json_get_array(node, "devices", &list, e) < 0)
-		return -e->code;
-	if (!list || list->count == 0)
-		return 0;
-	if (list->count > SPEC_DEVICES_MAX)
-		return err_set(e, E2BIG, "devices: more than %d", SPEC_DEVICES_MAX);
-	s->devices = mem_array(list->count, sizeof(*s->devices));
-	json_each(row, list) {
-		if (spec_device_read(row, &s->devices[s->device_count], e) < 0)
-			return err_wrap(e, "devices[%zu]", s->device_count);
-		s->device_count++;
-	}
-	return 0;
-}
-
-static int spec_paths_read(const struct json *node, const char *key, const char ***ret,
-			   struct err *e)
-{
-	size_t count = 0;
-
-	if (json_get_texts(node, key, ret, &count, e) < 0)
-		return -e->code;
-	if (count > SPEC_PATHS_MAX)
-		return err_set(e, E2BIG, "%s: more than %d", key, SPEC_PATHS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		if ((*ret)[i][0] != '/')
-			return err_set(e, EINVAL, "%s[%zu]: not absolute", key, i);
-	}
-	return 0;
-}
-
-static int spec_personality_read(const struct json *node, struct spec *s, struct err *e)
-{
-	static const struct spec_word domains[] = {
-		{ "LINUX", PER_LINUX },
-		{ "LINUX32", PER_LINUX32 },
-		{ NULL, 0 },
-	};
-	const struct json *personality = NULL;
-	const char *domain = NULL;
-	const struct json *flags = NULL;
-
-	if (json_get_object(node, "personality", &personality, e) < 0)
-		return -e->code;
-	if (!personality)
-		return 0;
-	if (json_need_text(personality, "domain", &domain, e) < 0 ||
-	    json_get_array(personality, "flags", &flags, e) < 0)
-		return err_wrap(e, "personality");
-	if (!spec_word_find(domains, domain, &s->common.personality))
-		return err_set(e, EINVAL, "personality.domain: %.32s is unknown", domain);
-	if (flags && flags->count > 0)
-		return err_set(e, EINVAL, "personality.flags: none is known");
-	s->common.has_personality = true;
-	return 0;
-}
-
-static bool spec_is_link_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len > 0 && len < IFNAMSIZ && !strpbrk(name, "/: \t\n") && !str_eq(name, ".") &&
-	       !str_eq(name, "..");
-}
-
-static int spec_netdevs_read(const struct json *node, struct spec *s, struct err *e)
-{
-	const struct json *list = NULL;
-
-	if (json_get_object(node, "netDevices", &list, e) < 0)
-		return -e->code;
-	if (!list || list->count == 0)
-		return 0;
-	if (list->count > SPEC_NETDEVS_MAX)
-		return err_set(e, E2BIG, "netDevices: more than %d", SPEC_NETDEVS_MAX);
-	if (!s->ns[SPEC_NS_NET].given)
+	if (s->netdev_count && !s->ns[SPEC_NS_NET].given)
 		return err_set(e, EINVAL, "netDevices: without a network namespace");
-	s->netdevs = mem_array(list->count, sizeof(*s->netdevs));
-	json_each(row, list) {
-		struct spec_netdev *d = &s->netdevs[s->netdev_count++];
-
-		d->from = d->to = row->key;
-		if (row->type != JSON_OBJECT || json_get_text(row, "name", &d->to, e) < 0)
-			return err_set(e, EINVAL, "netDevices.%.32s: not an object with a name",
-				       row->key);
-		if (!d->to[0])
-			d->to = d->from;
-		if (!spec_is_link_name(d->from) || !spec_is_link_name(d->to))
-			return err_set(e, EINVAL, "netDevices.%.32s: no name of a link", row->key);
-	}
-	return 0;
-}
-
-/* What depends on the kernel is refused, if at all, when a container is made. */
-static int spec_kernel_read(const struct json *node, struct spec *s, struct err *e)
-{
-	const struct json *rdt = NULL;
-
-	if (json_get_object(node, "intelRdt", &rdt, e) < 0 ||
-	    json_get_text(node, "mountLabel", &s->mount_label, e) < 0)
-		return -e->code;
-	s->has_intel_rdt = rdt && rdt->count > 0;
-	if (s->mount_label && !s->mount_label[0])
-		s->mount_label = NULL;
-	return 0;
-}
-
-static int spec_linux_paths_read(const struct json *node, struct spec *s, struct err *e)
-{
-	const char *propagation = NULL;
-
-	if (json_get_text(node, "rootfsPropagation", &propagation, e) < 0 ||
-	    json_get_text(node, "cgroupsPath", &s->cgroups_path, e) < 0 ||
-	    spec_paths_read(node, "maskedPaths", &s->masked, e) < 0 ||
-	    spec_paths_read(node, "readonlyPaths", &s->readonly, e) < 0)
-		return -e->code;
-	if (propagation && *propagation && !spec_propagation(propagation, &s->root_propagation))
-		return err_set(e, EINVAL, "rootfsPropagation: %.32s is unknown", propagation);
-	if (s->cgroups_path && !s->cgroups_path[0])
-		s->cgroups_path = NULL;
-	return 0;
-}
-
-static int spec_linux_fill(const struct json *node, struct spec *s, struct err *e)
-{
-	if (spec_namespaces_read(node, s, e) < 0 || spec_userns_read(node, s, e) < 0 ||
-	    spec_offsets_read(node, s, e) < 0 || spec_devices_read(node, s, e) < 0 ||
-	    spec_linux_paths_read(node, s, e) < 0 ||
-	    json_get_object(node, "resources", &s->resources, e) < 0 ||
-	    json_get_object(node, "seccomp", &s->seccomp, e) < 0 ||
-	    json_get_object(node, "sysctl", &s->sysctl, e) < 0 ||
-	    spec_personality_read(node, s, e) < 0 ||
-	    spec_memory_policy_read(node, &s->common, e) < 0 || spec_netdevs_read(node, s, e) < 0 ||
-	    spec_kernel_read(node, s, e) < 0)
-		return -e->code;
 	return sysctl_check(s, e);
 }
 
-int spec_linux_read(const struct json *root, struct spec *s, struct err *e)
-{
-	const struct json *node = NULL;
+#define AT(member) SCHEMA_AT(struct spec, member)
+#define IF(member) .mark = offsetof(struct spec, member)
+static const struct schema_row spec_offsets_rows[] = {
+	{ "monotonic", SCHEMA_OBJECT, AT(monotonic), .sub = &spec_offset_schema },
+	{ "boottime", SCHEMA_OBJECT, AT(boottime), .sub = &spec_offset_schema },
+	{ "" },
+};
+static const struct schema spec_offsets_schema = {
+	.rows = spec_offsets_rows, .closed = true, /* no other clock has an offset */
+};
 
-	if (json_get_object(root, "linux", &node, e) < 0)
-		return -e->code;
-	if (!node)
-		return err_set(e, EINVAL, "linux: missing");
-	if (spec_linux_fill(node, s, e) < 0)
-		return err_wrap(e, "linux");
-	return 0;
-}
+static const struct schema_word spec_domains[] = {
+	{ "LINUX", PER_LINUX },
+	{ "LINUX32", PER_LINUX32 },
+	{ NULL, 0 },
+};
+static const struct schema_word spec_no_words[] = { { NULL, 0 } };
+
+static const struct schema_row spec_personality_rows[] = {
+	{ "domain", SCHEMA_WORD, SCHEMA_NEED, AT(common.personality), .words = spec_domains },
+	{ "flags", SCHEMA_WORDS, AT(common.personality), .words = spec_no_words },
+	{ "" },
+};
+static const struct schema spec_personality_schema = { .rows = spec_personality_rows };
+
+/* What depends on the kernel is refused, if at all, when a container is made. */
+static const struct schema_row spec_rdt_rows[] = { { "" } };
+static const struct schema spec_rdt_schema = { .rows = spec_rdt_rows };
+
+static const struct schema_row spec_linux_rows[] = {
+	{ "namespaces", SCHEMA_LIST, AT(ns_rows), IF(ns_row_count), .sub = &spec_namespace_schema },
+	{ "uidMappings", SCHEMA_LIST, AT(uid_maps.rows), IF(uid_maps.count), .max = SPEC_MAPS_MAX,
+	  .sub = &spec_map_schema },
+	{ "gidMappings", SCHEMA_LIST, AT(gid_maps.rows), IF(gid_maps.count), .max = SPEC_MAPS_MAX,
+	  .sub = &spec_map_schema },
+	{ "timeOffsets", SCHEMA_OBJECT, IF(has_offsets), .sub = &spec_offsets_schema },
+	{ "devices", SCHEMA_LIST, AT(devices), IF(device_count), .max = SPEC_DEVICES_MAX,
+	  .sub = &spec_device_schema },
+	{ "netDevices", SCHEMA_MAP, AT(netdevs), IF(netdev_count), .max = SPEC_NETDEVS_MAX,
+	  .sub = &spec_netdev_schema },
+	{ "cgroupsPath", SCHEMA_TEXT, AT(cgroups_path) },
+	{ "resources", SCHEMA_TREE, AT(resources) },
+	{ "rootfsPropagation", SCHEMA_WORD, AT(root_propagation), .words = spec_propagations },
+	{ "seccomp", SCHEMA_TREE, AT(seccomp) },
+	{ "sysctl", SCHEMA_TEXT_TREE, AT(sysctl) },
+	{ "maskedPaths", SCHEMA_TEXTS, AT(masked), .max = SPEC_PATHS_MAX,
+	  .check = schema_absolute },
+	{ "readonlyPaths", SCHEMA_TEXTS, AT(readonly), .max = SPEC_PATHS_MAX,
+	  .check = schema_absolute },
+	{ "mountLabel", SCHEMA_TEXT, AT(mount_label) },
+	{ "personality", SCHEMA_OBJECT, IF(common.has_personality),
+	  .sub = &spec_personality_schema },
+	{ "memoryPolicy", SCHEMA_OBJECT, AT(common), IF(common.has_memory_policy),
+	  .sub = &spec_memory_policy_schema },
+	{ "intelRdt", SCHEMA_OBJECT, IF(has_intel_rdt), .sub = &spec_rdt_schema },
+	{ "" },
+};
+const struct schema spec_linux_schema = {
+	.rows = spec_linux_rows,
+	.check = spec_linux_check,
+};

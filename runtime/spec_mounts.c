@@ -112,7 +112,7 @@ static void spec_mount_option(const char *word, struct spec_mount *m, struct str
 	} else if (str_eq(word, "bind") || str_eq(word, "rbind")) {
 		m->bind = true;
 		m->recursive_bind = m->recursive_bind || word[0] == 'r';
-	} else if (spec_propagation(word, &propagation)) {
+	} else if (schema_word(spec_propagations, word, &propagation)) {
 		m->propagation = propagation & ~(unsigned long)MS_REC;
 		m->propagation_recursive = propagation & MS_REC;
 	} else if (spec_option_recursive(word, m)) {
@@ -127,10 +127,15 @@ static void spec_mount_option(const char *word, struct spec_mount *m, struct str
 	}
 }
 
-static int spec_mount_check(struct spec_mount *m, struct err *e)
+static int spec_destination_check(const char *path, struct err *e)
 {
-	if (m->destination[0] == '\0' || m->destination[strspn(m->destination, "/.")] == '\0')
-		return err_set(e, EINVAL, "destination: the root or empty");
+	return path[strspn(path, "/.")] ? 0 : err_set(e, EINVAL, "the root");
+}
+
+static int spec_mount_check(void *mount, struct err *e)
+{
+	struct spec_mount *m = mount;
+
 	if (str_eq(m->type, "bind"))
 		m->bind = true;
 	/* older writers give the mappings alone */
@@ -141,7 +146,7 @@ static int spec_mount_check(struct spec_mount *m, struct err *e)
 		return err_set(e, EINVAL, "options: idmap is for bind mounts");
 	if (m->flags & MS_REMOUNT)
 		return 0;
-	if (m->bind && (!m->source || !m->source[0]))
+	if (m->bind && !m->source)
 		return err_set(e, EINVAL, "source: missing for a bind mount");
 	/* the kernel would not look at it either, and such files are about */
 	if (m->bind && m->data)
@@ -156,26 +161,45 @@ static int spec_mount_check(struct spec_mount *m, struct err *e)
 	return 0;
 }
 
-static int spec_mount_read(const struct json *node, struct spec_mount *m, struct err *e)
+static int spec_options_read(const struct json *node, void *mount, struct err *e)
 {
-	auto_free const char **options = NULL;
+	struct spec_mount *m = mount;
 	auto_str data = { 0 };
-	size_t count = 0;
 
-	m->type = "";
-	if (json_need_text(node, "destination", &m->destination, e) < 0 ||
-	    json_get_text(node, "type", &m->type, e) < 0 ||
-	    json_get_text(node, "source", &m->source, e) < 0 ||
-	    json_get_texts(node, "options", &options, &count, e) < 0 ||
-	    spec_maps_read(node, "uidMappings", &m->uid_maps, e) < 0 ||
-	    spec_maps_read(node, "gidMappings", &m->gid_maps, e) < 0)
-		return -e->code;
-	for (size_t i = 0; i < count; i++)
-		spec_mount_option(options[i], m, &data);
+	(void)e;
+	json_each(word, node)
+		spec_mount_option(word->text, m, &data);
 	if (data.len > 0)
 		m->data = str_take(&data);
-	return spec_mount_check(m, e);
+	return 0;
 }
+
+static void spec_mount_done(void *mount)
+{
+	free(((struct spec_mount *)mount)->data);
+}
+
+#define AT(member) SCHEMA_AT(struct spec_mount, member)
+#define IF(member) .mark = offsetof(struct spec_mount, member)
+static const struct schema_row spec_mount_rows[] = {
+	{ "destination", SCHEMA_TEXT, SCHEMA_NEED, AT(destination),
+	  .check = spec_destination_check },
+	{ "type", SCHEMA_TEXT, AT(type) },
+	{ "source", SCHEMA_TEXT, AT(source) },
+	{ "options", SCHEMA_OWN_TEXTS, .read = spec_options_read },
+	{ "uidMappings", SCHEMA_LIST, AT(uid_maps.rows), IF(uid_maps.count), .max = SPEC_MAPS_MAX,
+	  .sub = &spec_map_schema },
+	{ "gidMappings", SCHEMA_LIST, AT(gid_maps.rows), IF(gid_maps.count), .max = SPEC_MAPS_MAX,
+	  .sub = &spec_map_schema },
+	{ "" },
+};
+const struct schema spec_mount_schema = {
+	.rows = spec_mount_rows,
+	.size = sizeof(struct spec_mount),
+	.init = &(const struct spec_mount){ .type = "" },
+	.check = spec_mount_check,
+	.done = spec_mount_done,
+};
 
 /* plain ones, those of file systems, recursive ones, the rest */
 const char *spec_mount_words(size_t i)
@@ -201,23 +225,4 @@ const char *spec_mount_words(size_t i)
 		return recursive[i];
 	i -= COUNT(recursive);
 	return i < COUNT(others) ? others[i] : NULL;
-}
-
-int spec_mounts_read(const struct json *root, struct spec *s, struct err *e)
-{
-	const struct json *list = NULL;
-
-	if (json_get_array(root, "mounts", &list, e) < 0)
-		return -e->code;
-	if (!list)
-		return 0;
-	if (list->count > SPEC_MOUNTS_MAX)
-		return err_set(e, E2BIG, "mounts: more than %d", SPEC_MOUNTS_MAX);
-	s->mounts = mem_array(list->count, sizeof(*s->mounts));
-	json_each(node, list) {
-		/* counted first, so that spec_done() frees a half read one */
-		if (spec_mount_read(node, &s->mounts[s->mount_count++], e) < 0)
-			return err_wrap(e, "mounts[%zu]", s->mount_count - 1);
-	}
-	return 0;
 }

@@ -54,164 +54,96 @@ int spec_bits(const char *list, unsigned long *bits, size_t count, struct err *e
 	return 0;
 }
 
-/* The values of an array of names, ORed. */
-static int spec_flags_read(const struct json *node, const char *key, const struct spec_word *words,
-			   unsigned long *ret, struct err *e)
-{
-	auto_free const char **names = NULL;
-	size_t count = 0;
+static const struct schema_word spec_policies[] = {
+	{ "SCHED_OTHER", SCHED_OTHER },
+	{ "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_ISO", SCHED_ISO },
+	{ "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ NULL, 0 },
+};
 
-	if (json_get_texts(node, key, &names, &count, e) < 0)
-		return -e->code;
-	for (size_t i = 0; i < count; i++) {
-		unsigned long flag;
+static const struct schema_word spec_scheduler_flags[] = {
+	{ "SCHED_FLAG_RESET_ON_FORK", 1 },   { "SCHED_FLAG_RECLAIM", 2 },
+	{ "SCHED_FLAG_DL_OVERRUN", 4 },	     { "SCHED_FLAG_KEEP_POLICY", 8 },
+	{ "SCHED_FLAG_KEEP_PARAMS", 16 },    { "SCHED_FLAG_UTIL_CLAMP_MIN", 32 },
+	{ "SCHED_FLAG_UTIL_CLAMP_MAX", 64 }, { NULL, 0 },
+};
 
-		if (!spec_word_find(words, names[i], &flag))
-			return err_set(e, EINVAL, "%s: %.48s is unknown", key, names[i]);
-		*ret |= flag;
-	}
-	return 0;
-}
+#define AT(member) SCHEMA_AT(struct spec_scheduler, member)
+static const struct schema_row spec_scheduler_rows[] = {
+	{ "policy", SCHEMA_WORD, SCHEMA_NEED, AT(policy), .words = spec_policies },
+	{ "nice", SCHEMA_INT, AT(nice), .min = -20, .max = 19 },
+	{ "priority", SCHEMA_UINT, AT(priority) },
+	{ "flags", SCHEMA_WORDS, AT(flags), .words = spec_scheduler_flags },
+	{ "runtime", SCHEMA_UINT, AT(runtime) },
+	{ "deadline", SCHEMA_UINT, AT(deadline) },
+	{ "period", SCHEMA_UINT, AT(period) },
+	{ "" },
+};
+const struct schema spec_scheduler_schema = { .rows = spec_scheduler_rows };
+#undef AT
 
-static int spec_scheduler_read(const struct json *process, struct spec_process *p, struct err *e)
-{
-	static const struct spec_word policies[] = {
-		{ "SCHED_OTHER", SCHED_OTHER },
-		{ "SCHED_FIFO", SCHED_FIFO },
-		{ "SCHED_RR", SCHED_RR },
-		{ "SCHED_BATCH", SCHED_BATCH },
-		{ "SCHED_ISO", SCHED_ISO },
-		{ "SCHED_IDLE", SCHED_IDLE },
-		{ "SCHED_DEADLINE", SCHED_DEADLINE },
-		{ NULL, 0 },
-	};
-	static const struct spec_word flags[] = {
-		{ "SCHED_FLAG_RESET_ON_FORK", 1 },   { "SCHED_FLAG_RECLAIM", 2 },
-		{ "SCHED_FLAG_DL_OVERRUN", 4 },	     { "SCHED_FLAG_KEEP_POLICY", 8 },
-		{ "SCHED_FLAG_KEEP_PARAMS", 16 },    { "SCHED_FLAG_UTIL_CLAMP_MIN", 32 },
-		{ "SCHED_FLAG_UTIL_CLAMP_MAX", 64 }, { NULL, 0 },
-	};
-	struct spec_scheduler *s = &p->scheduler;
-	const struct json *node = NULL;
-	const char *name = NULL;
-	unsigned long policy;
-	unsigned long bits = 0;
+static const struct schema_word spec_io_classes[] = {
+	{ "IOPRIO_CLASS_RT", IOPRIO_CLASS_RT },
+	{ "IOPRIO_CLASS_BE", IOPRIO_CLASS_BE },
+	{ "IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE },
+	{ NULL, 0 },
+};
 
-	if (json_get_object(process, "scheduler", &node, e) < 0)
-		return -e->code;
-	if (!node || node->count == 0)
-		return 0;
-	if (json_need_text(node, "policy", &name, e) < 0 ||
-	    json_get_int(node, "nice", &s->nice, e) < 0 ||
-	    json_get_u32(node, "priority", &s->priority, e) < 0 ||
-	    spec_flags_read(node, "flags", flags, &bits, e) < 0 ||
-	    json_get_u64(node, "runtime", &s->runtime, e) < 0 ||
-	    json_get_u64(node, "deadline", &s->deadline, e) < 0 ||
-	    json_get_u64(node, "period", &s->period, e) < 0)
-		return err_wrap(e, "scheduler");
-	if (!spec_word_find(policies, name, &policy))
-		return err_set(e, EINVAL, "scheduler.policy: %.32s is unknown", name);
-	if (s->nice < -20 || s->nice > 19)
-		return err_set(e, ERANGE, "scheduler.nice: outside of -20 to 19");
-	s->given = true;
-	s->policy = (uint32_t)policy;
-	s->flags = bits;
-	return 0;
-}
-
-static int spec_io_priority_read(const struct json *process, struct spec_process *p, struct err *e)
-{
-	static const struct spec_word classes[] = {
-		{ "IOPRIO_CLASS_RT", IOPRIO_CLASS_RT },
-		{ "IOPRIO_CLASS_BE", IOPRIO_CLASS_BE },
-		{ "IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE },
-		{ NULL, 0 },
-	};
-	const struct json *node = NULL;
-	const char *name = NULL;
-	unsigned long class;
-	uint32_t priority = 0;
-
-	if (json_get_object(process, "ioPriority", &node, e) < 0)
-		return -e->code;
-	if (!node || node->count == 0)
-		return 0;
-	if (json_need_text(node, "class", &name, e) < 0 ||
-	    json_get_u32(node, "priority", &priority, e) < 0)
-		return err_wrap(e, "ioPriority");
-	if (!spec_word_find(classes, name, &class))
-		return err_set(e, EINVAL, "ioPriority.class: %.32s is unknown", name);
-	if (priority > 7)
-		return err_set(e, ERANGE, "ioPriority.priority: above 7");
-	p->has_io_priority = true;
-	p->io_priority = (int)(class << IOPRIO_CLASS_SHIFT | priority);
-	return 0;
-}
-
-static int spec_affinity_read(const struct json *process, struct spec_process *p, struct err *e)
+static int spec_cpus_check(const char *list, struct err *e)
 {
 	unsigned long bits[SPEC_CPUS_MAX / SPEC_BITS];
-	const struct json *node = NULL;
 
-	if (json_get_object(process, "execCPUAffinity", &node, e) < 0)
-		return -e->code;
-	if (json_get_text(node, "initial", &p->cpus_initial, e) < 0 ||
-	    json_get_text(node, "final", &p->cpus_final, e) < 0)
-		return err_wrap(e, "execCPUAffinity");
-	if (p->cpus_initial && !p->cpus_initial[0])
-		p->cpus_initial = NULL;
-	if (p->cpus_final && !p->cpus_final[0])
-		p->cpus_final = NULL;
-	if ((p->cpus_initial && spec_bits(p->cpus_initial, bits, SPEC_CPUS_MAX, e) < 0) ||
-	    (p->cpus_final && spec_bits(p->cpus_final, bits, SPEC_CPUS_MAX, e) < 0))
-		return err_wrap(e, "execCPUAffinity");
-	return 0;
+	return spec_bits(list, bits, SPEC_CPUS_MAX, e);
 }
 
-int spec_place_read(const struct json *process, struct spec_process *p, struct err *e)
-{
-	if (spec_scheduler_read(process, p, e) < 0 || spec_io_priority_read(process, p, e) < 0 ||
-	    spec_affinity_read(process, p, e) < 0)
-		return -e->code;
-	return 0;
-}
+#define AT(member) SCHEMA_AT(struct spec_process, member)
+static const struct schema_row spec_io_priority_rows[] = {
+	{ "class", SCHEMA_WORD, SCHEMA_NEED, AT(io_class), .words = spec_io_classes },
+	{ "priority", SCHEMA_UINT, AT(io_priority), .max = 7 },
+	{ "" },
+};
+const struct schema spec_io_priority_schema = { .rows = spec_io_priority_rows };
 
-const struct spec_word spec_memory_modes[] = {
+static const struct schema_row spec_affinity_rows[] = {
+	{ "initial", SCHEMA_TEXT, AT(cpus_initial), .check = spec_cpus_check },
+	{ "final", SCHEMA_TEXT, AT(cpus_final), .check = spec_cpus_check },
+	{ "" },
+};
+const struct schema spec_affinity_schema = { .rows = spec_affinity_rows };
+#undef AT
+
+const struct schema_word spec_memory_modes[] = {
 	{ "MPOL_DEFAULT", MPOL_DEFAULT },  { "MPOL_PREFERRED", MPOL_PREFERRED },
 	{ "MPOL_BIND", MPOL_BIND },	   { "MPOL_INTERLEAVE", MPOL_INTERLEAVE },
 	{ "MPOL_LOCAL", MPOL_LOCAL },	   { "MPOL_PREFERRED_MANY", 5 },
 	{ "MPOL_WEIGHTED_INTERLEAVE", 6 }, { NULL, 0 },
 };
 
-const struct spec_word spec_memory_flags[] = {
+const struct schema_word spec_memory_flags[] = {
 	{ "MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES },
 	{ "MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES },
 	{ "MPOL_F_NUMA_BALANCING", 1 << 13 },
 	{ NULL, 0 },
 };
 
-int spec_memory_policy_read(const struct json *linux_node, struct spec_common *c, struct err *e)
+/* Bits at once: they are needed for longer than there is a tree. */
+static int spec_nodes_read(const struct json *node, void *common, struct err *e)
 {
-	const struct json *node = NULL;
-	const char *name = NULL;
-	const char *nodes = NULL;
-	unsigned long mode;
-	unsigned long flags = 0;
+	struct spec_common *c = common;
 
-	if (json_get_object(linux_node, "memoryPolicy", &node, e) < 0)
-		return -e->code;
-	if (!node || node->count == 0)
-		return 0;
-	if (json_need_text(node, "mode", &name, e) < 0 ||
-	    json_get_text(node, "nodes", &nodes, e) < 0 ||
-	    spec_flags_read(node, "flags", spec_memory_flags, &flags, e) < 0)
-		return err_wrap(e, "memoryPolicy");
-	if (!spec_word_find(spec_memory_modes, name, &mode))
-		return err_set(e, EINVAL, "memoryPolicy.mode: %.32s is unknown", name);
-	if (nodes && *nodes && spec_bits(nodes, c->memory_nodes, SPEC_NODES_MAX, e) < 0)
-		return err_wrap(e, "memoryPolicy.nodes");
-	c->has_memory_policy = true;
-	c->has_memory_nodes = nodes && *nodes;
-	c->memory_policy = (int)(mode | flags);
-	return 0;
+	c->has_memory_nodes = node->text[0] != '\0';
+	return c->has_memory_nodes ? spec_bits(node->text, c->memory_nodes, SPEC_NODES_MAX, e) : 0;
 }
+
+#define AT(member) SCHEMA_AT(struct spec_common, member)
+static const struct schema_row spec_memory_policy_rows[] = {
+	{ "mode", SCHEMA_WORD, SCHEMA_NEED, AT(memory_mode), .words = spec_memory_modes },
+	{ "nodes", SCHEMA_OWN_TEXT, .read = spec_nodes_read },
+	{ "flags", SCHEMA_WORDS, AT(memory_flags), .words = spec_memory_flags },
+	{ "" },
+};
+const struct schema spec_memory_policy_schema = { .rows = spec_memory_policy_rows };

@@ -88,9 +88,9 @@ is "a host's network namespace can be joined by a new user namespace" \
 	"$(run "$userns | .linux.namespaces |= map(if .type == \"network\" then .path = \"/proc/$$/ns/net\" else . end) |
 		.mounts |= map(select(.destination != \"/sys\" and .destination != \"/sys/fs/cgroup\"))" 'readlink /proc/self/ns/net')" \
 	"$(readlink /proc/self/ns/net)"
-like "ids without a user namespace are refused" "$(run "$maps" true)" 'linux: uidMappings: without a user namespace'
+like "ids without a user namespace are refused" "$(run "$maps" true)" 'linux.uidMappings: without a user namespace'
 like "a user namespace without a root is" \
-	"$(run "$userns | .linux.uidMappings[0].containerID = 1" true)" 'linux: uidMappings: containerID 0 is not mapped'
+	"$(run "$userns | .linux.uidMappings[0].containerID = 1" true)" 'linux.uidMappings: containerID 0 is not mapped'
 like "ids that overlap are told by the kernel" \
 	"$(run "$userns | .linux.uidMappings += [.linux.uidMappings[0]]" true)" 'linux.uidMappings: write'
 like "a device that the host has not cannot be made in it" \
@@ -132,9 +132,9 @@ else
 fi
 like "idmap without mappings is refused" \
 	"$(run '.mounts += [{ destination: "/vol", type: "bind", source: "volume", options: ["bind", "idmap"] }]' true)" \
-	'mounts\[7\]: idmap: neither uidMappings nor a user namespace'
+	'mounts\[7\].options: idmap: neither uidMappings nor a user namespace'
 like "idmap of another file system is" "$(run '.mounts += [{ destination: "/vol", type: "tmpfs", options: ["idmap"] }]' true)" \
-	'mounts\[7\]: options: idmap is for bind mounts'
+	'mounts\[7\].options: idmap is for bind mounts'
 like "uidMappings alone are" "$(run ".mounts += [$volume | del(.gidMappings)]" true)" 'uidMappings and gidMappings alone'
 
 # time namespace --------------------------------------------------------------
@@ -153,7 +153,7 @@ like "it can be joined" "$(run ".linux.namespaces += [{ type: \"time\", path: \"
 oci delete --force c
 like "offsets without it are refused" "$(run '.linux.timeOffsets = { monotonic: { secs: 1 } }' true)" \
 	'timeOffsets: without a new time namespace'
-like "a clock without offsets is" "$(run "$timens | .linux.timeOffsets.realtime = { secs: 1 }" true)" 'clock realtime has no offset'
+like "a clock without offsets is" "$(run "$timens | .linux.timeOffsets.realtime = { secs: 1 }" true)" 'linux.timeOffsets.realtime: unknown key'
 like "an offset before the start of time is" "$(run "$timens | .linux.timeOffsets.monotonic.secs = -1000000000" true)" \
 	'linux.timeOffsets: write monotonic'
 
@@ -171,11 +171,11 @@ like "a real-time one is told by the kernel, or works" \
 like "a deadline that makes no sense is told by the kernel" \
 	"$(run '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 5, deadline: 1, period: 1 }' true)" 'process.scheduler: Invalid'
 like "an unknown policy is refused" "$(run '.process.scheduler = { policy: "SCHED_X" }' true)" 'scheduler.policy: SCHED_X is unknown'
-like "an unknown flag is" "$(run '.process.scheduler = { policy: "SCHED_OTHER", flags: ["X"] }' true)" 'scheduler: flags: X is unknown'
+like "an unknown flag is" "$(run '.process.scheduler = { policy: "SCHED_OTHER", flags: ["X"] }' true)" 'scheduler.flags\[0\]: X is unknown'
 is "the I/O priority is what was asked for" \
 	"$(run '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }' 'busybox ionice -p 1')" "best-effort: prio 6"
 like "an unknown class is refused" "$(run '.process.ioPriority = { class: "x" }' true)" 'ioPriority.class: x is unknown'
-like "a priority beyond the last is" "$(run '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 8 }' true)" 'ioPriority.priority: above 7'
+like "a priority beyond the last is" "$(run '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 8 }' true)" 'ioPriority.priority: outside of 0 to 7'
 is "the personality is what was asked for" "$(run '.linux.personality = { domain: "LINUX32" }' 'busybox uname -m')" \
 	"$(setarch linux32 uname -m)"
 like "an unknown one is refused" "$(run '.linux.personality = { domain: "BSD" }' true)" 'personality.domain: BSD is unknown'
@@ -213,7 +213,7 @@ like "CPUs that do not exist are told by the kernel" "$(oci exec --process "$WOR
 jq '.execCPUAffinity = { final: "8000" }' "$WORK/process" > "$WORK/process2"
 like "the final ones too" "$(oci exec --process "$WORK/process2" p 2>&1)" 'process.execCPUAffinity.final: run on CPUs 8000'
 jq '.execCPUAffinity = { final: "a" }' "$WORK/process" > "$WORK/process2"
-like "a list that is none is refused" "$(oci exec --process "$WORK/process2" p 2>&1)" 'execCPUAffinity: a is no list of numbers'
+like "a list that is none is refused" "$(oci exec --process "$WORK/process2" p 2>&1)" 'execCPUAffinity.final: a is no list of numbers'
 oci delete --force p
 
 # links of the host -----------------------------------------------------------
@@ -244,7 +244,7 @@ if [ "$kind" != none ]; then
 else
 	skip "links of the host" "this kernel makes none by itself"
 fi
-like "a name that is none is refused" "$(run '.linux.netDevices = { d0: { name: "a/b" } }' true)" 'netDevices.d0: no name of a link'
+like "a name that is none is refused" "$(run '.linux.netDevices = { d0: { name: "a/b" } }' true)" 'netDevices.d0.name: no name of a link'
 like "a link without a network namespace is" \
 	"$(run '.linux.netDevices = { d0: {} } | .linux.namespaces |= map(select(.type != "network"))' true)" 'netDevices: without a network namespace'
 

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A container, or a refusal, for each field of config.json. What there is to
-# show comes from the parser's sources and from `berth-oci features`: a field,
-# a word or a name without a case here fails, and so does a reader whose field's name
-# is no literal, unless the list of those here has it.
+# show comes from the tables that read it (tests/schema_paths prints them), from
+# the sources of the readers without one, and from `berth-oci features`: a field,
+# a word or a name without a case here fails, and so does such a reader whose field's
+# name is no literal, unless the list of those here has it.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
 requires busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
+[ -x "$BUILD/tests/schema_paths" ] || skip_all "tests/schema_paths is not built"
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
@@ -24,12 +26,17 @@ run()
 	oci run --bundle "$WORK/m" m < /dev/null 2>&1
 }
 
-# what the parser reads: "SOURCE KEY" lines, first calls, then lists of refused members
-declare -A todo
+# what the tables have: paths, and the words of those that have words
+declare -A todo words
+while read -r path list; do
+	todo["$path"]=1 words["$path"]=$list
+done < <("$BUILD/tests/schema_paths")
+[ ${#todo[@]} -ge 100 ] || tap_fail "the tables' fields are found: ${#todo[@]}"
+# what the others read: "SOURCE KEY" lines, first calls, then lists of refused members
 while read -r source key; do
 	todo["$source $key"]=1
 done < <(
-	for source in runtime/{spec,spec_linux,spec_process,spec_mounts,spec_place,seccomp}.c cgroups/{limits,devices}.c; do
+	for source in runtime/seccomp.c cgroups/{limits,devices}.c; do
 		tr '\n\t' '  ' < "$TOP/$source" |
 			grep -oE '\b(json_(get|need)[a-z0-9_]*|[a-z_]+_read|limits_refuse|seccomp_action)\([^"();]*"[A-Za-z0-9]+"|v1\[\] = \{[^}]*\}' |
 			sed -E 's/^[a-z0-9_]+\([^"]*//' | grep -oE '"[A-Za-z0-9]+"' | tr -d '"' | sed "s|^|${source##*/} |"
@@ -43,120 +50,117 @@ is "each other reader takes its names from a known place" "$(
 	done
 )" "runtime/seccomp.c errno_key
 runtime/shim_pod.c row->name
-runtime/spec.c names[kind]
-runtime/spec_linux.c key
-runtime/spec_linux.c clock
-runtime/spec_linux.c key
-runtime/spec_place.c key
-runtime/spec_process.c set
 cgroups/limits.c key
 cgroups/limits.c kinds[i].key"
 # these read what was written by ourselves, or ask again for what a parser above has read
 is "no other file reads config.json" "$(cd "$TOP" && grep -lE 'json_(get|need)[a-z0-9_]*\(' runtime/*.c cgroups/*.c |
-	grep -vE '^(runtime/(spec|spec_linux|spec_process|spec_mounts|spec_place|seccomp)|cgroups/(limits|devices)).c$' | tr '\n' ' ')" \
+	grep -vE '^(runtime/seccomp|cgroups/(limits|devices)).c$' | tr '\n' ' ')" \
 	"runtime/engine.c runtime/hooks.c runtime/shim_pod.c "
-[ ${#todo[@]} -ge 130 ] || tap_fail "the parser's fields are found: ${#todo[@]}"
+[ ${#todo[@]} -ge 160 ] || tap_fail "the readers' fields are found: ${#todo[@]}"
 
-# field "SOURCE KEY..." FILTER SCRIPT REGEX: shows the fields; without SOURCE they were named before
+# field "PATH KEY..." FILTER SCRIPT REGEX: shows the members KEY of the object PATH ("." for config.json itself),
+# or of SOURCE; without KEY they were named before
 field()
 {
-	local words key
-	read -ra words <<< "$1"
-	for key in "${words[@]:1}"; do
-		[ -n "${todo["${words[0]} $key"]-}" ] || tap_fail "${words[0]} reads $key"
-		todo["${words[0]} $key"]=shown
+	local names name key
+	read -ra names <<< "$1"
+	for key in "${names[@]:1}"; do
+		case ${names[0]} in
+		.) name=$key ;;
+		*.c) name="${names[0]} $key" ;;
+		*) name=${names[0]}.$key ;;
+		esac
+		[ -n "${todo["$name"]-}" ] || tap_fail "$name is read"
+		todo["$name"]=shown
 	done
-	like "${words[0]%.c}: ${words[*]:1}" "$(run "$2" "$3")" "$4"
+	like "$1" "$(run "$2" "$3")" "$4"
 }
 
-# spec.c ----------------------------------------------------------------------
+# the whole -----------------------------------------------------------------
 
-hook='{ path: "/bin/sh", args: ["sh", "-c", "cat > /dev/null; echo told $X >&2; exit 3"], env: ["X=here"], timeout: 9 }'
-field "spec.c ociVersion" '.ociVersion = "1.3.0"' 'echo ran' '^ran$'
-field "spec.c ociVersion" '.ociVersion = "0.9"' true 'ociVersion: 0.9 is not 1.x'
-field "spec.c root path readonly" '.root = { path: "rootfs", readonly: true }' 'touch /x' 'Read-only file system'
-field "spec.c process" 'del(.process)' true 'process: missing'
-field "spec.c hostname domainname" '.hostname = "h.x" | .domainname = "d.y"' 'cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname' $'^h.x\nd.y$'
-field "spec.c hooks path args env" ".hooks.createRuntime = [$hook]" true 'hook /bin/sh: exit status 3: told here'
-field "spec.c timeout" '.hooks.createRuntime = [{ path: "/bin/sleep", args: ["sleep", "100"], timeout: 1 }]' true 'not done in 1 s'
-field "spec.c annotations" '.annotations = { a: "b" } | .hooks.startContainer = [{ path: "/bin/sh", args: ["sh", "-c", "cat > /state"] }]' \
+field ". ociVersion" '.ociVersion = "1.3.0"' 'echo ran' '^ran$'
+field ". ociVersion" '.ociVersion = "0.9"' true 'ociVersion: 0.9 is not 1.x'
+field "root path readonly" '.root = { path: "rootfs", readonly: true }' 'touch /x' 'Read-only file system'
+field "process" 'del(.process)' true 'process: missing'
+field ". hostname domainname" '.hostname = "h.x" | .domainname = "d.y"' 'cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname' $'^h.x\nd.y$'
+field ". annotations" '.annotations = { a: "b" } | .hooks.startContainer = [{ path: "/bin/sh", args: ["sh", "-c", "cat > /state"] }]' \
 	'cat /state' '"annotations":\{"a":"b"\}'
 
-# spec_process.c --------------------------------------------------------------
+# process -------------------------------------------------------------------
 
-field "spec_process.c args env cwd" '.process.args = ["sh", "-c", "pwd; echo $A"] | .process.env += ["A=b"] | .process.cwd = "/made"' true $'^/made\nb$'
-field "spec_process.c terminal consoleSize height width" '.process.terminal = true | .process.consoleSize = { height: 33, width: 99 }' \
+field "process args env cwd" '.process.args = ["sh", "-c", "pwd; echo $A"] | .process.env += ["A=b"] | .process.cwd = "/made"' true $'^/made\nb$'
+field "process terminal consoleSize.height consoleSize.width" '.process.terminal = true | .process.consoleSize = { height: 33, width: 99 }' \
 	'tty; stty size' $'^/dev/pts/0\n33 99$'
-field "spec_process.c user uid gid umask additionalGids" '.process.user = { uid: 7, gid: 8, umask: 63, additionalGids: [9] }' \
+field "process.user uid gid umask additionalGids" '.process.user = { uid: 7, gid: 8, umask: 63, additionalGids: [9] }' \
 	'id -u; id -G; umask' $'^7\n8 9\n0077$'
-field "spec_process.c capabilities bounding effective inheritable permitted ambient" '.process.user.uid = 7 |
+field "process.capabilities bounding effective inheritable permitted ambient" '.process.user.uid = 7 |
 	.process.capabilities = { bounding: ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"], effective: ["CAP_KILL", "CAP_CHOWN"],
 		inheritable: ["CAP_KILL"], permitted: ["CAP_KILL", "CAP_CHOWN"], ambient: ["CAP_KILL"] }' \
 	'grep Cap /proc/self/status | cut -f2 | tr -d 0 | tr "\n" " "' '^2 2 2 29 2 $'
-field "spec_process.c rlimits type soft hard" '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }]' \
+field "process.rlimits[] type soft hard" '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }]' \
 	'ulimit -n; ulimit -Hn' $'^77\n99$'
-field "spec_process.c noNewPrivileges" '.process.noNewPrivileges = false' 'grep NoNewPrivs /proc/self/status' $'\t0$'
-field "spec_process.c oomScoreAdj" '.process.oomScoreAdj = 321' 'cat /proc/self/oom_score_adj' '^321$'
-field "spec_process.c apparmorProfile" '.process.apparmorProfile = "nosuch"' true 'AppArmor|security label'
-field "spec_process.c selinuxLabel" '.process.selinuxLabel = "nosuch"' true 'SELinux|security label'
+field "process noNewPrivileges" '.process.noNewPrivileges = false' 'grep NoNewPrivs /proc/self/status' $'\t0$'
+field "process oomScoreAdj" '.process.oomScoreAdj = 321' 'cat /proc/self/oom_score_adj' '^321$'
+field "process apparmorProfile" '.process.apparmorProfile = "nosuch"' true 'AppArmor|security label'
+field "process selinuxLabel" '.process.selinuxLabel = "nosuch"' true 'SELinux|security label'
 
-# spec_place.c ----------------------------------------------------------------
-
-field "spec_place.c scheduler policy nice flags" '.process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] }' \
+field "process.scheduler policy nice flags" '.process.scheduler = { policy: "SCHED_BATCH", nice: 5, flags: ["SCHED_FLAG_RESET_ON_FORK"] }' \
 	'cut -d" " -f19,41 /proc/1/stat' '^5 3$'
-field "spec_place.c priority" '.process.scheduler = { policy: "SCHED_OTHER", priority: 5 }' true 'process.scheduler: Invalid'
-field "spec_place.c runtime deadline period" '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 9, deadline: 5, period: 3 }' \
+field "process.scheduler priority" '.process.scheduler = { policy: "SCHED_OTHER", priority: 5 }' true 'process.scheduler: Invalid'
+field "process.scheduler runtime deadline period" '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 9, deadline: 5, period: 3 }' \
 	true 'process.scheduler: Invalid'
-field "spec_place.c ioPriority class priority" '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }' 'busybox ionice -p 1' 'best-effort: prio 6'
-field "spec_place.c execCPUAffinity initial" '.process.execCPUAffinity.initial = "x"' true 'execCPUAffinity: x is no list'
-field "spec_place.c final" '.process.execCPUAffinity.final = "9-1"' true 'execCPUAffinity: 9-1: out of range'
+field "process.ioPriority class priority" '.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 }' 'busybox ionice -p 1' 'best-effort: prio 6'
+field "process.execCPUAffinity initial" '.process.execCPUAffinity.initial = "x"' true 'execCPUAffinity.initial: x is no list'
+field "process.execCPUAffinity final" '.process.execCPUAffinity.final = "9-1"' true 'execCPUAffinity.final: 9-1: out of range'
 if [ -e /proc/self/numa_maps ]; then
-	field "spec_place.c memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
+	field "linux.memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
 		'grep heap /proc/self/numa_maps' 'bind=static:0'
 else
-	field "spec_place.c memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
+	field "linux.memoryPolicy mode nodes flags" '.linux.memoryPolicy = { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }' \
 		true 'linux.memoryPolicy: Function not implemented'
 fi
 
-# spec_mounts.c ---------------------------------------------------------------
+# mounts --------------------------------------------------------------------
 
+maps='uidMappings[].containerID uidMappings[].hostID uidMappings[].size'
+maps="$maps ${maps//uid/gid}"
 mkdir -p "$WORK/m/volume"
 echo hello > "$WORK/m/volume/file"
 chown 5:6 "$WORK/m/volume/file"
-field "spec_mounts.c mounts destination type source options" '.mounts += [{ destination: "/vol", type: "bind", source: "volume", options: ["ro"] }]' \
+field "mounts[] destination type source options" '.mounts += [{ destination: "/vol", type: "bind", source: "volume", options: ["ro"] }]' \
 	'cat /vol/file; touch /vol/x' $'^hello\n.*Read-only'
-field "spec_mounts.c uidMappings gidMappings" '.mounts += [{ destination: "/vol", type: "bind", source: "volume",
+field "mounts[] $maps" '.mounts += [{ destination: "/vol", type: "bind", source: "volume",
 	uidMappings: [{ containerID: 5, hostID: 15, size: 1 }], gidMappings: [{ containerID: 6, hostID: 16, size: 1 }] }]' \
 	'stat -c "%u %g" /vol/file' '^15 16$|: idmap: '
 
-# spec_linux.c ----------------------------------------------------------------
+# linux ---------------------------------------------------------------------
 
 user='.linux.namespaces += [{ type: "user" }] | .linux.uidMappings = [{ containerID: 0, hostID: 200000, size: 9 }] |
 	.linux.gidMappings = [{ containerID: 0, hostID: 300000, size: 8 }]'
-field "spec_linux.c linux" 'del(.linux)' true 'linux: missing'
-field "spec_linux.c uidMappings gidMappings containerID hostID size" "$user" \
+field "linux" 'del(.linux)' true 'linux: missing'
+field "linux $maps" "$user" \
 	'cat /proc/self/uid_map /proc/self/gid_map | tr -s " "' $'^ 0 200000 9\n 0 300000 8$'
-field "spec_linux.c namespaces type" '.linux.namespaces |= map(select(.type != "ipc"))' "[ \$(readlink /proc/self/ns/ipc) = '$(readlink /proc/self/ns/ipc)' ] && echo host" '^host$'
-field "spec_linux.c path" '.linux.namespaces |= map(if .type == "uts" then .path = "/proc/self/ns/uts" else . end)' \
+field "linux.namespaces[] type" '.linux.namespaces |= map(select(.type != "ipc"))' "[ \$(readlink /proc/self/ns/ipc) = '$(readlink /proc/self/ns/ipc)' ] && echo host" '^host$'
+field "linux.namespaces[] path" '.linux.namespaces |= map(if .type == "uts" then .path = "/proc/self/ns/uts" else . end)' \
 	'readlink /proc/self/ns/uts' "$(readlink /proc/self/ns/uts | sed 's/[][]/\\&/g')"
-field "spec_linux.c timeOffsets monotonic boottime secs nanosecs" '.linux.namespaces += [{ type: "time" }] |
+field "linux.timeOffsets monotonic.secs monotonic.nanosecs boottime.secs boottime.nanosecs" '.linux.namespaces += [{ type: "time" }] |
 	.linux.timeOffsets = { monotonic: { secs: 3, nanosecs: 4 }, boottime: { secs: 5, nanosecs: 6 } }' \
 	'cat /proc/self/timens_offsets | tr -s " "' $'monotonic 3 4\nboottime 5 6'
-field "spec_linux.c devices type path major minor fileMode uid gid" '.linux.devices = [{ type: "c", path: "/dev/d/x", major: 1, minor: 5,
+field "linux.devices[] type path major minor fileMode uid gid" '.linux.devices = [{ type: "c", path: "/dev/d/x", major: 1, minor: 5,
 	fileMode: 416, uid: 3, gid: 4 }]' 'stat -c "%t:%T %a %u %g" /dev/d/x' '^1:5 640 3 4$'
-field "spec_linux.c maskedPaths" '.linux.maskedPaths = ["/home", "/etc/passwd"]' 'ls -A /home; cat /etc/passwd; echo none' '^none$'
-field "spec_linux.c readonlyPaths" '.linux.readonlyPaths = ["/tmp"]' 'touch /tmp/x' 'Read-only'
-field "spec_linux.c personality domain" '.linux.personality = { domain: "LINUX32" }' 'busybox uname -m' "^$(setarch linux32 uname -m)\$"
-field "spec_linux.c flags" '.linux.personality = { domain: "LINUX", flags: ["x"] }' true 'personality.flags: none is known'
-field "spec_linux.c rootfsPropagation" '.linux.rootfsPropagation = "shared"' 'grep " / / \| / " /proc/self/mountinfo' 'shared:'
-field "spec_linux.c cgroupsPath" '.linux.cgroupsPath = "/test/elsewhere" |
+field "linux maskedPaths" '.linux.maskedPaths = ["/home", "/etc/passwd"]' 'ls -A /home; cat /etc/passwd; echo none' '^none$'
+field "linux readonlyPaths" '.linux.readonlyPaths = ["/tmp"]' 'touch /tmp/x' 'Read-only'
+field "linux.personality domain" '.linux.personality = { domain: "LINUX32" }' 'busybox uname -m' "^$(setarch linux32 uname -m)\$"
+field "linux.personality flags" '.linux.personality = { domain: "LINUX", flags: ["x"] }' true 'personality.flags\[0\]: x is unknown'
+field "linux rootfsPropagation" '.linux.rootfsPropagation = "shared"' 'grep " / / \| / " /proc/self/mountinfo' 'shared:'
+field "linux cgroupsPath" '.linux.cgroupsPath = "/test/elsewhere" |
 	.hooks.createRuntime = [{ path: "/bin/sh", args: ["sh", "-c", "ls -d /sys/fs/cgroup/test/elsewhere >&2; exit 1"] }]' true ': /sys/fs/cgroup/test/elsewhere'
-field "spec_linux.c resources" '.linux.resources = 5' true 'linux: resources'
-field "spec_linux.c seccomp" 'del(.linux.seccomp)' 'grep Seccomp: /proc/self/status' $'\t0$'
-field "spec_linux.c sysctl" '.linux.sysctl = { "kernel.msgmax": "7777" }' 'cat /proc/sys/kernel/msgmax' '^7777$'
-field "spec_linux.c netDevices name" '.linux.netDevices = { nosuch: { name: "eth0" } }' true 'netDevices.nosuch: No such device'
-field "spec_linux.c intelRdt" '.linux.intelRdt = { closID: "x" }' true 'linux.intelRdt'
-field "spec_linux.c mountLabel" '.linux.mountLabel = "x"' true 'linux.mountLabel'
+field "linux resources" '.linux.resources = 5' true 'linux.resources: not an object'
+field "linux seccomp" 'del(.linux.seccomp)' 'grep Seccomp: /proc/self/status' $'\t0$'
+field "linux sysctl" '.linux.sysctl = { "kernel.msgmax": "7777" }' 'cat /proc/sys/kernel/msgmax' '^7777$'
+field "linux.netDevices.* name" '.linux.netDevices = { nosuch: { name: "eth0" } }' true 'netDevices.nosuch: No such device'
+field "linux intelRdt" '.linux.intelRdt = { closID: "x" }' true 'linux.intelRdt'
+field "linux mountLabel" '.linux.mountLabel = "x"' true 'linux.mountLabel'
 
 # seccomp.c -------------------------------------------------------------------
 
@@ -212,17 +216,18 @@ limit "unified" 'unified: { "a/b": "x" }' 'unified: a/b is no cgroup file'
 field "devices.c devices allow type major minor access" '.linux.resources.devices = [{ allow: false }, { allow: true, type: "c", major: 1, minor: 1, access: "mr" },
 	{ allow: true, type: "c", major: 1, minor: 11, access: "w" }]' 'mknod /z c 1 11; { : > /z; } 2>&1 && echo w; { : < /z; } 2>&1' '^w.*z: Operation not permitted'
 
-missing=$(for key in "${!todo[@]}"; do [ "${todo[$key]}" = shown ] || echo "$key"; done | sort)
-is "every field of the parser is shown or refused" "$missing" ""
-
 # words -----------------------------------------------------------------------
 
 oci features > "$WORK/features"
 
-# each WORDS-FILTER NAME: runs shown_NAME for each word
+# each WORDS-FILTER NAME [PATH]: runs shown_NAME for each word; they are those of PATH too
 each()
 {
 	local word
+	if [ -n "${3-}" ]; then
+		is "features has the words of $3" "$(jq -r "$1" "$WORK/features" | sort)" "$(tr ' ' '\n' <<< "${words["$3"]}" | sort)"
+		words["$3"]=''
+	fi
 	while read -r word; do
 		"shown_$2" "$word"
 	done < <(jq -r "$1" "$WORK/features")
@@ -287,7 +292,7 @@ shown_namespace()
 	like "a namespace of type $1 is its own" "$(cat "$WORK/ns")$(readlink "/proc/self/ns/$file")" "^$file:\[([0-9]+)\]$file:\[([0-9]+)\]$"
 	[ "$(cat "$WORK/ns")" != "$(readlink "/proc/self/ns/$file")" ] || tap_fail "$1 is the host's"
 }
-each '.linux.namespaces[]' namespace
+each '.linux.namespaces[]' namespace "linux.namespaces[].type"
 
 number=0
 shown_capability()
@@ -306,14 +311,13 @@ shown_capability()
 }
 each '.linux.capabilities[]' capability
 
+hook='{ path: "/bin/sh", args: ["sh", "-c", "cat > /dev/null; echo told $X >&2; exit 3"], env: ["X=here"], timeout: 9 }'
 shown_hook()
 {
-	local out
-	out=$(run ".hooks.$1 = [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo bad >&2; exit 3\"] }]" 'echo ran')
-	case $1 in
-	poststop) like "hook $1" "$out" '^ran.*poststop: hook /bin/sh: exit status 3: bad' ;;
-	*) like "hook $1" "$out" 'hook /bin/sh: exit status 3: bad' ;;
-	esac
+	local before=''
+	[ "$1" != poststop ] || before='^ran.*poststop: '
+	field "hooks.$1[] path args env" ".hooks.$1 = [$hook]" 'echo ran' "${before}hook /bin/sh: exit status 3: told here"
+	field "hooks.$1[] timeout" ".hooks.$1 = [{ path: \"/bin/sleep\", args: [\"sleep\", \"100\"], timeout: 1 }]" 'echo ran' 'not done in 1 s'
 }
 each '.hooks[]' hook
 
@@ -383,7 +387,7 @@ shown_mode()
 	[ -e /proc/self/numa_maps ] || wanted='linux.memoryPolicy: Function not implemented'
 	like "memory policy $1" "$(run ".linux.memoryPolicy = { mode: \"$1\"$nodes }" 'grep heap /proc/self/numa_maps')" "$wanted"
 }
-each '.linux.memoryPolicy.modes[]' mode
+each '.linux.memoryPolicy.modes[]' mode "linux.memoryPolicy.mode"
 
 shown_policy_flag()
 {
@@ -397,18 +401,21 @@ shown_policy_flag()
 	[ -e /proc/self/numa_maps ] || wanted='linux.memoryPolicy: Function not implemented'
 	like "memory policy flag $1" "$(run ".linux.memoryPolicy = { mode: \"$mode\", nodes: \"0\", flags: [\"$1\"] }" 'grep heap /proc/self/numa_maps')" "$wanted"
 }
-each '.linux.memoryPolicy.flags[]' policy_flag
+each '.linux.memoryPolicy.flags[]' policy_flag "linux.memoryPolicy.flags"
 
-# names that features does not tell: in the tables of the parser
+# words that features does not tell: of the tables
 
-# names SOURCE PREFIX: the words of a table
-names()
+# list_of PATH: leaves the words of a member in $list
+list_of()
 {
-	grep -oE "\{ \"$2[A-Z_]+\"" "$TOP/runtime/$1" | tr -d '{" ' | sort -u
+	list=${words["$1"]-}
+	words["$1"]=''
+	[ -n "$list" ] || tap_fail "$1 has words"
 }
 
 # a limit a little below that of ours, where that can be
-for name in $(names spec_process.c RLIMIT_); do
+list_of "process.rlimits[].type"
+for name in $list; do
 	case ${name#RLIMIT_} in
 	AS) row='Max address space' ;;
 	CORE) row='Max core file size' ;;
@@ -440,7 +447,8 @@ for name in $(names spec_process.c RLIMIT_); do
 	soft=$((hard - hard / 8))
 	like "$name" "$(run ".process.rlimits = [{ type: \"$name\", soft: $soft, hard: $hard }]" 'cat /proc/self/limits')" "$row +$soft +$hard "
 done
-for name in $(names spec_place.c SCHED_ | grep -v FLAG); do
+list_of process.scheduler.policy
+for name in $list; do
 	more='' wanted=
 	case $name in
 	SCHED_OTHER) wanted='^0$' ;;
@@ -454,11 +462,13 @@ for name in $(names spec_place.c SCHED_ | grep -v FLAG); do
 	esac
 	like "scheduler $name" "$(run ".process.scheduler = { policy: \"$name\"$more }" 'cut -d" " -f41 /proc/self/stat')" "$wanted"
 done
-for name in $(names spec_place.c SCHED_FLAG_); do
+list_of process.scheduler.flags
+for name in $list; do
 	like "scheduler flag $name" "$(run ".process.scheduler = { policy: \"SCHED_OTHER\", flags: [\"$name\"] }" 'echo ran')" \
 		'^ran$|process.scheduler: (Invalid argument|Operation not)'
 done
-for name in $(names spec_place.c IOPRIO_CLASS_); do
+list_of process.ioPriority.class
+for name in $list; do
 	case $name in
 	*_RT) wanted='realtime|Operation not permitted' ;;
 	*_BE) wanted='best-effort' ;;
@@ -467,7 +477,23 @@ for name in $(names spec_place.c IOPRIO_CLASS_); do
 	esac
 	like "$name" "$(run ".process.ioPriority = { class: \"$name\", priority: 3 }" 'busybox ionice -p 1')" "$wanted"
 done
-for name in shared slave private unbindable rshared rslave rprivate runbindable; do
+list_of "linux.devices[].type"
+for name in $list; do
+	case $name in
+	c | u) wanted='character special file 1 5' ;;
+	b) wanted='block special file 1 5' ;;
+	p) wanted='fifo' ;;
+	*) tap_fail "a device of type $name has no case" ;;
+	esac
+	like "a device of type $name" "$(run ".linux.devices = [{ type: \"$name\", path: \"/dev/x\", major: 1, minor: 5 }]" \
+		'stat -c "%F %t %T" /dev/x')" "^$wanted|in it: Operation not permitted"
+done
+list_of linux.personality.domain
+for name in $list; do
+	like "personality $name" "$(run ".linux.personality = { domain: \"$name\" }" 'busybox uname -m')" "^$(setarch "${name,,}" uname -m 2> /dev/null || uname -m)\$"
+done
+list_of linux.rootfsPropagation
+for name in $list; do
 	case $name in
 	*shared) wanted='shared:' ;;
 	*unbindable) wanted='unbindable' ;;
@@ -476,6 +502,11 @@ for name in shared slave private unbindable rshared rslave rprivate runbindable;
 	esac
 	like "rootfsPropagation $name" "$(run ".linux.rootfsPropagation = \"$name\"" 'busybox awk "\$5 == \"/\"" /proc/self/mountinfo')" "$wanted"
 done
+
+unused=$(for path in "${!words[@]}"; do [ -z "${words["$path"]}" ] || echo "$path"; done | sort)
+is "every list of words is shown" "$unused" ""
+missing=$(for key in "${!todo[@]}"; do [ "${todo[$key]}" = shown ] || echo "$key"; done | sort)
+is "every field of the parser is shown or refused" "$missing" ""
 
 # nothing is left -------------------------------------------------------------
 

@@ -5,6 +5,7 @@
 #include <linux/mount.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,19 +81,19 @@ static void a_bad_value_is_refused_by_the_name_of_its_field(void **state)
 {
 	static const char *const table[][3] = {
 		{ "", ",\"timeOffsets\":{\"boottime\":{\"secs\":1}}",
-		  "linux: timeOffsets: without a new time namespace" },
+		  "linux.timeOffsets: without a new time namespace" },
 		{ "", ",\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0,1024\"}",
-		  "linux: memoryPolicy.nodes: 1024: out of range" },
+		  "linux.memoryPolicy.nodes: 1024: out of range" },
 		{ "", ",\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0-\"}",
-		  "linux: memoryPolicy.nodes: 0- is no list of numbers" },
+		  "linux.memoryPolicy.nodes: 0- is no list of numbers" },
 		{ "", ",\"netDevices\":{\"eth0\":{\"name\":\"sixteen-letters-\"}}",
-		  "linux: netDevices.eth0: no name of a link" },
+		  "linux.netDevices.eth0.name: no name of a link" },
 		{ ",\"process\":{\"cwd\":\"/\",\"args\":[\"x\"],\"ioPriority\":{\"class\":\"x\"}}",
-		  "", "process: ioPriority.class: x is unknown" },
+		  "", "process.ioPriority.class: x is unknown" },
 		{ ",\"process\":{\"cwd\":\"/"
 		  "\",\"args\":[\"x\"],\"scheduler\":{\"policy\":\"SCHED_OTHER\","
 		  "\"nice\":20}}",
-		  "", "process: scheduler.nice: outside of -20 to 19" },
+		  "", "process.scheduler.nice: outside of -20 to 19" },
 	};
 	(void)state;
 
@@ -140,11 +141,15 @@ static void empty_members_are_as_good_as_none(void **state)
 
 	assert_int_equal(parse(",\"hostname\":\"\"",
 			       ",\"intelRdt\":null,\"timeOffsets\":{},\"mountLabel\":\"\","
-			       "\"netDevices\":{},\"cgroupsPath\":\"\"",
+			       "\"netDevices\":{},\"cgroupsPath\":\"\",\"rootfsPropagation\":\"\","
+			       "\"personality\":"
+			       "{\"domain\":\"LINUX32\",\"flags\":[]}",
 			       &s, &e),
 			 0);
 	assert_null(s.hostname);
 	assert_null(s.cgroups_path);
+	assert_true(s.common.has_personality);
+	assert_int_equal(s.common.personality, PER_LINUX32);
 }
 
 static void sysctls_belong_to_a_namespace_of_the_container(void **state)
