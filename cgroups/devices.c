@@ -9,7 +9,6 @@
 
 #include "lib/fd.h"
 #include "lib/mem.h"
-#include "lib/str.h"
 
 #define DEVICES_PROGS_MAX 64 /* the kernel's limit of programs on one cgroup */
 
@@ -40,71 +39,65 @@ static void devices_add(struct device_rules *r, const struct device_rule *rule)
 	r->rows[r->count++] = *rule;
 }
 
-static int devices_access(const char *text, unsigned int *ret)
+static int devices_access_read(const struct json *node, void *access, struct err *e)
 {
-	*ret = 0;
-	for (; *text; text++) {
-		switch (*text) {
+	unsigned int asked = 0;
+
+	for (const char *c = node->text; *c; c++) {
+		switch (*c) {
 		case 'r':
-			*ret |= DEVICE_READ;
+			asked |= DEVICE_READ;
 			break;
 		case 'w':
-			*ret |= DEVICE_WRITE;
+			asked |= DEVICE_WRITE;
 			break;
 		case 'm':
-			*ret |= DEVICE_MKNOD;
+			asked |= DEVICE_MKNOD;
 			break;
 		default:
-			return -EINVAL;
+			return err_set(e, EINVAL, "not made of r, w and m");
 		}
 	}
+	if (asked)
+		*(unsigned int *)access = asked;
 	return 0;
 }
 
-static int devices_rule(const struct json *row, struct device_rule *ret, struct err *e)
-{
-	struct device_rule rule = { .type = 'a', .major = -1, .minor = -1 };
-	const char *type = "a";
-	const char *access = "rwm";
+static const struct schema_word devices_types[] = {
+	{ "a", 'a' }, { "c", 'c' }, { "u", 'c' }, { "b", 'b' }, { NULL, 0 },
+};
 
-	if (json_get_bool(row, "allow", &rule.allow, e) < 0 ||
-	    json_get_text(row, "type", &type, e) < 0 ||
-	    json_get_text(row, "access", &access, e) < 0 ||
-	    json_get_i64(row, "major", &rule.major, e) < 0 ||
-	    json_get_i64(row, "minor", &rule.minor, e) < 0)
-		return -e->code;
-	if (*type && (strlen(type) != 1 || !strchr("abcu", *type)))
-		return err_set(e, EINVAL, "type is none of a, b, c");
-	if (*type)
-		rule.type = *type == 'u' ? 'c' : *type;
-	if (rule.major < -1 || rule.minor < -1 || rule.major > UINT32_MAX ||
-	    rule.minor > UINT32_MAX)
-		return err_set(e, ERANGE, "device number is out of range");
-	if (devices_access(*access ? access : "rwm", &rule.access) < 0)
-		return err_set(e, EINVAL, "access is not made of r, w and m");
-	*ret = rule;
-	return 0;
-}
+#define AT(member) SCHEMA_AT(struct device_rule, member)
+static const struct schema_row devices_rule_rows[] = {
+	{ "allow", SCHEMA_BOOL, AT(allow) },
+	{ "type", SCHEMA_WORD, AT(type), .words = devices_types },
+	{ "major", SCHEMA_INT, AT(major), .min = -1, .max = UINT32_MAX },
+	{ "minor", SCHEMA_INT, AT(minor), .min = -1, .max = UINT32_MAX },
+	{ "access", SCHEMA_OWN_TEXT, AT(access), .read = devices_access_read },
+	{ "" },
+};
+static const struct schema devices_rule_schema = {
+	.rows = devices_rule_rows,
+	.size = sizeof(struct device_rule),
+	.init = &(const struct device_rule){ false, 'a', -1, -1,
+					     DEVICE_MKNOD | DEVICE_READ | DEVICE_WRITE },
+};
+
+static const struct schema_row devices_rows[] = {
+	{ "devices", SCHEMA_LIST, SCHEMA_AT(struct device_rules, rows),
+	  .mark = offsetof(struct device_rules, count), .max = DEVICES_RULES_MAX,
+	  .sub = &devices_rule_schema },
+	{ "" },
+};
+const struct schema devices_schema = { .rows = devices_rows };
 
 int devices_parse(const struct json *resources, struct device_rules *ret, struct err *e)
 {
 	auto_device_rules r = { 0 };
-	const struct json *list = NULL;
-	size_t n = 0;
 
-	if (json_get_array(resources, "devices", &list, e) < 0)
-		return err_wrap(e, "linux.resources");
-	if (list && list->count > DEVICES_RULES_MAX)
-		return err_set(e, E2BIG, "linux.resources.devices: more than %d rules",
-			       DEVICES_RULES_MAX);
-	json_each(row, list) {
-		struct device_rule rule;
-
-		if (devices_rule(row, &rule, e) < 0)
-			return err_wrap(e, "linux.resources.devices[%zu]", n);
-		devices_add(&r, &rule);
-		n++;
-	}
+	if (resources && schema_read(&devices_schema, resources, "linux.resources", &r, e) < 0)
+		return -e->code;
+	r.room = r.count;
 	for (size_t i = 0; i < sizeof(devices_usual) / sizeof(devices_usual[0]); i++)
 		devices_add(&r, &devices_usual[i]);
 	*ret = r;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
-#include "lib/json.h"
+#include "lib/schema.h"
 
 #define DEVICES_RULES_MAX 1024
 
@@ -29,6 +29,9 @@ struct device_rules {
 	size_t count;
 	size_t room;
 };
+
+/* Of linux.resources: the members that devices_parse() reads. */
+extern const struct schema devices_schema;
 
 /* resources.devices, then what every container may use (null, zero, pts and so on). */
 int devices_parse(const struct json *resources, struct device_rules *ret, struct err *e);

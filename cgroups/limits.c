@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cgroups/cgroup.h"
+#include "cgroups/resources.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
@@ -70,85 +71,42 @@ static uint64_t limits_weight(uint64_t shares)
 	return (uint64_t)ceil(exp2(log2_10 * ((l * l + 125 * l) / 612 - 7.0 / 34)) - 1e-9);
 }
 
-/* A member of cgroup v1 that has no meaning here: absent, null, 0, -1 and false pass. */
-static int limits_refuse(const struct json *obj, const char *part, const char *key, struct err *e)
+static void limits_uint(struct limits *l, const char *file, uint64_t n)
 {
-	const struct json *v = json_get(obj, key);
-	int64_t n = 0;
-
-	if (!v || v->type == JSON_NULL || (v->type == JSON_BOOL && !v->boolean) ||
-	    ((v->type == JSON_OBJECT || v->type == JSON_ARRAY) && v->count == 0))
-		return 0;
-	if (v->type == JSON_NUMBER && json_i64(v, &n) == 0 && (n == 0 || n == -1))
-		return 0;
-	return err_set(e, ENOTSUP, "linux.resources.%s.%s has no meaning in cgroup v2", part, key);
+	limits_add(l, file, mem_printf("%llu", (unsigned long long)n));
 }
 
-static int limits_refuse_all(const struct json *obj, const char *part, const char *const *keys,
-			     struct err *e)
+static void limits_cpu_max(const struct resources *r, struct limits *l)
 {
-	for (; *keys; keys++) {
-		if (limits_refuse(obj, part, *keys, e) < 0)
-			return -e->code;
-	}
-	return 0;
-}
+	long long quota = r->cpu_quota;
+	unsigned long long period = r->cpu_period;
 
-static int limits_cpu_max(const struct json *cpu, struct limits *l, struct err *e)
-{
-	int64_t quota = 0;
-	uint64_t period = 0;
-	int has_quota = json_get_i64(cpu, "quota", &quota, e);
-	int has_period = json_get_u64(cpu, "period", &period, e);
-
-	if (has_quota < 0 || has_period < 0)
-		return -e->code;
-	has_quota = has_quota && quota != 0;
-	if (has_quota && period > 0)
+	if (quota != 0 && period > 0)
 		limits_add(l, "cpu.max",
-			   quota < 0 ? mem_printf("max %llu", (unsigned long long)period)
-				     : mem_printf("%lld %llu", (long long)quota,
-						  (unsigned long long)period));
-	else if (has_quota)
+			   quota < 0 ? mem_printf("max %llu", period)
+				     : mem_printf("%lld %llu", quota, period));
+	else if (quota != 0)
 		limits_add(l, "cpu.max", limits_number(quota));
 	else if (period > 0)
-		limits_add(l, "cpu.max", mem_printf("= %llu", (unsigned long long)period));
-	return 0;
+		limits_add(l, "cpu.max", mem_printf("= %llu", period));
 }
 
-static int limits_cpu(const struct json *resources, struct limits *l, struct err *e)
+static void limits_cpu(const struct resources *r, struct limits *l)
 {
-	static const char *const v1[] = { "realtimeRuntime", "realtimePeriod", NULL };
-	const struct json *cpu = NULL;
-	uint64_t shares = 0;
-	uint64_t burst = 0;
-	int64_t idle = -1;
-	const char *cpus = NULL;
-	const char *mems = NULL;
-
-	if (json_get_object(resources, "cpu", &cpu, e) < 0 ||
-	    json_get_u64(cpu, "shares", &shares, e) < 0 ||
-	    json_get_u64(cpu, "burst", &burst, e) < 0 || json_get_i64(cpu, "idle", &idle, e) < 0 ||
-	    json_get_text(cpu, "cpus", &cpus, e) < 0 || json_get_text(cpu, "mems", &mems, e) < 0 ||
-	    limits_refuse_all(cpu, "cpu", v1, e) < 0)
-		return -e->code;
 	/* an idle group takes no weight: out of idle first, into it last */
-	if (idle == 0)
+	if (r->has_cpu_idle && r->cpu_idle == 0)
 		limits_add(l, "cpu.idle", mem_strdup("0"));
-	if (shares > 0)
-		limits_add(l, "cpu.weight",
-			   mem_printf("%llu", (unsigned long long)limits_weight(shares)));
-	if (idle > 0)
-		limits_add(l, "cpu.idle", mem_printf("%lld", (long long)idle));
-	if (limits_cpu_max(cpu, l, e) < 0)
-		return -e->code;
-	if (burst > 0)
-		limits_add(l, "cpu.max.burst", mem_printf("%llu", (unsigned long long)burst));
-	if (cpus && *cpus)
-		limits_add(l, "cpuset.cpus", mem_strdup(cpus));
-	if (mems && *mems)
-		limits_add(l, "cpuset.mems", mem_strdup(mems));
-	return 0;
+	if (r->cpu_shares > 0)
+		limits_uint(l, "cpu.weight", limits_weight(r->cpu_shares));
+	if (r->cpu_idle > 0)
+		limits_uint(l, "cpu.idle", (uint64_t)r->cpu_idle);
+	limits_cpu_max(r, l);
+	if (r->cpu_burst > 0)
+		limits_uint(l, "cpu.max.burst", r->cpu_burst);
+	if (r->cpus)
+		limits_add(l, "cpuset.cpus", mem_strdup(r->cpus));
+	if (r->mems)
+		limits_add(l, "cpuset.mems", mem_strdup(r->mems));
 }
 
 /* OCI's swap counts memory and swap together, the kernel's swap alone. */
@@ -168,73 +126,29 @@ static int limits_swap(int64_t limit, int64_t swap, struct limits *l, struct err
 		return err_set(e, EINVAL,
 			       "linux.resources.memory.swap: a swap limit needs a memory limit");
 	if (swap < limit)
-		return err_set(e, EINVAL, "linux.resources.memory.swap is below memory.limit");
+		return err_set(e, EINVAL, "linux.resources.memory.swap: below memory.limit");
 	limits_add(l, "memory.swap.max", limits_number(swap - limit));
 	return 0;
 }
 
-static int limits_memory(const struct json *resources, struct limits *l, struct err *e)
+static int limits_memory(const struct resources *r, struct limits *l, struct err *e)
 {
-	static const char *const v1[] = { "kernel", "kernelTCP", "swappiness", "disableOOMKiller",
-					  NULL };
-	const struct json *memory = NULL;
-	int64_t limit = 0;
-	int64_t reservation = 0;
-	int64_t swap = 0;
-	bool check = false;
-	bool hierarchy = true;
-
-	if (json_get_object(resources, "memory", &memory, e) < 0 ||
-	    json_get_i64(memory, "limit", &limit, e) < 0 ||
-	    json_get_i64(memory, "reservation", &reservation, e) < 0 ||
-	    json_get_i64(memory, "swap", &swap, e) < 0 ||
-	    json_get_bool(memory, "checkBeforeUpdate", &check, e) < 0 ||
-	    json_get_bool(memory, "useHierarchy", &hierarchy, e) < 0 ||
-	    limits_refuse_all(memory, "memory", v1, e) < 0)
+	if (limits_swap(r->memory_limit, r->memory_swap, l, e) < 0)
 		return -e->code;
-	if (limits_swap(limit, swap, l, e) < 0)
-		return -e->code;
-	if (limit != 0)
-		limits_add(l, "memory.max", limits_number(limit));
-	if (reservation != 0)
-		limits_add(l, "memory.low", limits_number(reservation));
-	if (check && limit > 0)
-		l->check_memory = limit;
+	if (r->memory_limit != 0)
+		limits_add(l, "memory.max", limits_number(r->memory_limit));
+	if (r->memory_reservation != 0)
+		limits_add(l, "memory.low", limits_number(r->memory_reservation));
+	if (r->check_memory && r->memory_limit > 0)
+		l->check_memory = r->memory_limit;
 	return 0;
 }
 
-static int limits_pids(const struct json *resources, struct limits *l, struct err *e)
+static void limits_pids(const struct resources *r, struct limits *l)
 {
-	const struct json *pids = NULL;
-	int64_t limit = 0;
-
-	if (json_get_object(resources, "pids", &pids, e) < 0)
-		return -e->code;
-	switch (json_get_i64(pids, "limit", &limit, e)) {
-	case 0:
-		return 0;
-	case 1:
-		/* the container's first process counts */
-		limits_add(l, "pids.max", limits_number(limit == 0 ? 1 : limit));
-		return 0;
-	default:
-		return -e->code;
-	}
-}
-
-static int limits_device(const struct json *row, const char *key, long long *major,
-			 long long *minor, struct err *e)
-{
-	int64_t ma = -1;
-	int64_t mi = -1;
-
-	if (json_get_i64(row, "major", &ma, e) < 0 || json_get_i64(row, "minor", &mi, e) < 0)
-		return err_wrap(e, "linux.resources.blockIO.%s", key);
-	if (ma < 0 || mi < 0)
-		return err_set(e, EINVAL, "linux.resources.blockIO.%s: no device number", key);
-	*major = ma;
-	*minor = mi;
-	return 0;
+	/* the container's first process counts */
+	if (r->has_pids_limit)
+		limits_add(l, "pids.max", limits_number(r->pids_limit ?: 1));
 }
 
 /* bfq and io.cost have different files for the same wish, of different range */
@@ -249,158 +163,83 @@ static void limits_io_weight(struct limits *l, const char *device, uint64_t weig
 	row->other_value = mem_printf("%s%llu", *device ? device : "default ", converted);
 }
 
-static int limits_io_throttle(const struct json *io, struct limits *l, struct err *e)
+static char *limits_throttle(const struct resources_device *d, const char *word)
 {
-	static const struct {
-		const char *key;
-		const char *word;
-	} kinds[] = {
-		{ "throttleReadBpsDevice", "rbps" },
-		{ "throttleWriteBpsDevice", "wbps" },
-		{ "throttleReadIOPSDevice", "riops" },
-		{ "throttleWriteIOPSDevice", "wiops" },
-	};
+	unsigned long long major = d->major;
+	unsigned long long minor = d->minor;
+	unsigned long long rate = d->value;
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const struct json *list = NULL;
-
-		if (json_get_array(io, kinds[i].key, &list, e) < 0)
-			return -e->code;
-		json_each(row, list) {
-			long long major;
-			long long minor;
-			uint64_t rate = 0;
-
-			if (limits_device(row, kinds[i].key, &major, &minor, e) < 0)
-				return -e->code;
-			if (json_get_u64(row, "rate", &rate, e) < 0)
-				return err_wrap(e, "linux.resources.blockIO.%s", kinds[i].key);
-			limits_add(l, "io.max",
-				   rate == 0 ? mem_printf("%lld:%lld %s=max", major, minor,
-							  kinds[i].word)
-					     : mem_printf("%lld:%lld %s=%llu", major, minor,
-							  kinds[i].word, (unsigned long long)rate));
-		}
-	}
-	return 0;
+	return rate == 0 ? mem_printf("%llu:%llu %s=max", major, minor, word)
+			 : mem_printf("%llu:%llu %s=%llu", major, minor, word, rate);
 }
 
-static int limits_io(const struct json *resources, struct limits *l, struct err *e)
+static void limits_io(const struct resources *r, struct limits *l)
 {
-	static const char *const v1[] = { "leafWeight", NULL };
-	const struct json *io = NULL;
-	const struct json *list = NULL;
-	uint64_t weight = 0;
+	static const char *const words[RESOURCES_THROTTLES] = { "rbps", "wbps", "riops", "wiops" };
 
-	if (json_get_object(resources, "blockIO", &io, e) < 0 ||
-	    json_get_u64(io, "weight", &weight, e) < 0 ||
-	    json_get_array(io, "weightDevice", &list, e) < 0 ||
-	    limits_refuse_all(io, "blockIO", v1, e) < 0)
-		return -e->code;
-	if (weight > 1000)
-		return err_set(e, ERANGE, "linux.resources.blockIO.weight %llu is above 1000",
-			       (unsigned long long)weight);
-	if (weight > 0)
-		limits_io_weight(l, "", weight);
-	json_each(row, list) {
-		long long major;
-		long long minor;
-		uint64_t w = 0;
+	if (r->io_weight > 0)
+		limits_io_weight(l, "", r->io_weight);
+	for (size_t i = 0; i < r->io_weights.count; i++) {
+		const struct resources_device *d = &r->io_weights.rows[i];
 		char device[48];
 
-		if (limits_device(row, "weightDevice", &major, &minor, e) < 0)
-			return -e->code;
-		if (json_get_u64(row, "weight", &w, e) < 0 ||
-		    limits_refuse(row, "blockIO.weightDevice", "leafWeight", e) < 0)
-			return err_wrap(e, "linux.resources.blockIO.weightDevice");
-		snprintf(device, sizeof(device), "%lld:%lld ", major, minor);
-		limits_io_weight(l, device, w);
+		snprintf(device, sizeof(device), "%llu:%llu ", (unsigned long long)d->major,
+			 (unsigned long long)d->minor);
+		limits_io_weight(l, device, d->value);
 	}
-	return limits_io_throttle(io, l, e);
+	for (size_t kind = 0; kind < RESOURCES_THROTTLES; kind++) {
+		const struct resources_devices *list = &r->throttles[kind];
+
+		for (size_t i = 0; i < list->count; i++)
+			limits_add(l, "io.max", limits_throttle(&list->rows[i], words[kind]));
+	}
 }
 
-static int limits_hugepages(const struct json *resources, struct limits *l, struct err *e)
+static void limits_hugepages(const struct resources *r, struct limits *l)
 {
-	const struct json *list = NULL;
-
-	if (json_get_array(resources, "hugepageLimits", &list, e) < 0)
-		return -e->code;
-	json_each(row, list) {
-		const char *size = NULL;
-		uint64_t limit = 0;
+	for (size_t i = 0; i < r->hugepage_count; i++) {
+		const struct resources_hugepages *h = &r->hugepages[i];
+		unsigned long long limit = h->limit;
 		char file[64];
 
-		if (json_need_text(row, "pageSize", &size, e) < 0 ||
-		    json_get_u64(row, "limit", &limit, e) < 0)
-			return err_wrap(e, "linux.resources.hugepageLimits");
-		if (size[strspn(size, "0123456789KMGTB")] != '\0' || strlen(size) > 16)
-			return err_set(e, EINVAL, "linux.resources.hugepageLimits: bad pageSize");
 		/* reservations first: a fault after a refused reservation is a SIGBUS */
-		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max", size);
-		limits_add(l, file, mem_printf("%llu", (unsigned long long)limit))->optional = true;
-		snprintf(file, sizeof(file), "hugetlb.%s.max", size);
-		limits_add(l, file, mem_printf("%llu", (unsigned long long)limit));
+		snprintf(file, sizeof(file), "hugetlb.%s.rsvd.max", h->page_size);
+		limits_add(l, file, mem_printf("%llu", limit))->optional = true;
+		snprintf(file, sizeof(file), "hugetlb.%s.max", h->page_size);
+		limits_add(l, file, mem_printf("%llu", limit));
 	}
-	return 0;
 }
 
-static int limits_rdma(const struct json *resources, struct limits *l, struct err *e)
+static void limits_rdma(const struct resources *r, struct limits *l)
 {
-	const struct json *rdma = NULL;
-
-	if (json_get_object(resources, "rdma", &rdma, e) < 0)
-		return -e->code;
-	json_each(row, rdma) {
+	for (size_t i = 0; i < r->rdma_count; i++) {
+		const struct resources_rdma *row = &r->rdma[i];
 		auto_str s = { 0 };
-		uint32_t handles = 0;
-		uint32_t objects = 0;
-		int has_handles = json_get_u32(row, "hcaHandles", &handles, e);
-		int has_objects = json_get_u32(row, "hcaObjects", &objects, e);
 
-		if (has_handles < 0 || has_objects < 0)
-			return err_wrap(e, "linux.resources.rdma");
-		str_add(&s, row->key);
-		if (has_handles)
-			str_printf(&s, " hca_handle=%u", handles);
-		if (has_objects)
-			str_printf(&s, " hca_object=%u", objects);
-		if (has_handles || has_objects)
+		str_add(&s, row->device);
+		if (row->has_handles)
+			str_printf(&s, " hca_handle=%u", row->handles);
+		if (row->has_objects)
+			str_printf(&s, " hca_object=%u", row->objects);
+		if (row->has_handles || row->has_objects)
 			limits_add(l, "rdma.max", str_take(&s));
 	}
-	return 0;
-}
-
-static int limits_network(const struct json *resources, struct limits *l, struct err *e)
-{
-	static const char *const v1[] = { "classID", "priorities", NULL };
-	const struct json *network = NULL;
-
-	(void)l;
-	if (json_get_object(resources, "network", &network, e) < 0)
-		return -e->code;
-	return limits_refuse_all(network, "network", v1, e);
 }
 
 /* File names as they are; a value of several lines is written line by line. */
-static int limits_unified(const struct json *resources, struct limits *l, struct err *e)
+static int limits_unified(const struct resources *r, struct limits *l, struct err *e)
 {
-	const struct json *unified = NULL;
-
-	if (json_get_object(resources, "unified", &unified, e) < 0)
-		return -e->code;
-	json_each(row, unified) {
+	json_each(row, r->unified) {
 		auto_free char *copy = NULL;
 		char *rest;
 		char *line;
 
-		if (row->type != JSON_STRING)
-			return err_set(e, EINVAL, "linux.resources.unified.%s is no text",
-				       row->key);
 		if (strchr(row->key, '/') || !strchr(row->key, '.') || row->key[0] == '.')
-			return err_set(e, EINVAL, "linux.resources.unified: %s is no cgroup file",
+			return err_set(e, EINVAL,
+				       "linux.resources.unified: %.64s is no cgroup file",
 				       row->key);
 		if (str_starts(row->key, "cgroup.") && !str_starts(row->key, "cgroup.max."))
-			return err_set(e, EINVAL, "linux.resources.unified: %s is not a limit",
+			return err_set(e, EINVAL, "linux.resources.unified: %.64s is not a limit",
 				       row->key);
 		rest = copy = mem_strdup(row->text);
 		while ((line = str_field(&rest, "\n"))) {
@@ -411,35 +250,37 @@ static int limits_unified(const struct json *resources, struct limits *l, struct
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*parse)(const struct json *resources, struct limits *l, struct err *e);
-} limits_parts[] = {
-	{ "cpu", limits_cpu },
-	{ "memory", limits_memory },
-	{ "pids", limits_pids },
-	{ "blockIO", limits_io },
-	{ "hugepageLimits", limits_hugepages },
-	{ "rdma", limits_rdma },
-	{ "network", limits_network },
-	{ "unified", limits_unified }, /* last: it has the last word */
-};
+static int limits_fill(const struct resources *r, struct limits *l, struct err *e)
+{
+	limits_cpu(r, l);
+	if (limits_memory(r, l, e) < 0)
+		return -e->code;
+	limits_pids(r, l);
+	limits_io(r, l);
+	limits_hugepages(r, l);
+	limits_rdma(r, l);
+	/* last: it has the last word */
+	if (limits_unified(r, l, e) < 0)
+		return -e->code;
+	if (l->count > LIMITS_MAX)
+		return err_set(e, E2BIG, "linux.resources: more than %d limits", LIMITS_MAX);
+	return 0;
+}
 
 int limits_parse(const struct json *resources, struct limits *ret, struct err *e)
 {
+	struct resources r = { 0 };
 	struct limits l = { 0 };
-	int r = 0;
+	int result = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(limits_parts) / sizeof(limits_parts[0]); i++) {
-		r = limits_parts[i].parse(resources, &l, e);
-		if (r < 0 && !str_starts(e->msg, "linux."))
-			err_wrap(e, "linux.resources.%s", limits_parts[i].name);
-	}
-	if (r == 0 && l.count > LIMITS_MAX)
-		r = err_set(e, E2BIG, "linux.resources: too many limits");
-	if (r < 0) {
+	if (resources)
+		result = schema_read(&resources_schema, resources, "linux.resources", &r, e);
+	if (result == 0)
+		result = limits_fill(&r, &l, e);
+	schema_done(&resources_schema, &r);
+	if (result < 0) {
 		limits_done(&l);
-		return r;
+		return result;
 	}
 	*ret = l;
 	return 0;

@@ -5,6 +5,8 @@
  */
 #include <stdio.h>
 
+#include "cgroups/devices.h"
+#include "cgroups/resources.h"
 #include "lib/mem.h"
 #include "runtime/spec.h"
 
@@ -50,5 +52,7 @@ static void print_rows(const struct schema *s, const char *path)
 int main(void)
 {
 	print_rows(&spec_schema, "");
+	print_rows(&resources_schema, "linux.resources");
+	print_rows(&devices_schema, "linux.resources");
 	return 0;
 }

@@ -3,8 +3,8 @@
 #
 # A container, or a refusal, for each field of config.json. What there is to
 # show comes from the tables that read it (tests/schema_paths prints them), from
-# the sources of the readers without one, and from `berth-oci features`: a field,
-# a word or a name without a case here fails, and so does such a reader whose field's
+# the source of the reader without one, and from `berth-oci features`: a field,
+# a word or a name without a case here fails, and so does a reader whose field's
 # name is no literal, unless the list of those here has it.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/../tap.sh"
@@ -31,16 +31,14 @@ declare -A todo words
 while read -r path list; do
 	todo["$path"]=1 words["$path"]=$list
 done < <("$BUILD/tests/schema_paths")
-[ ${#todo[@]} -ge 100 ] || tap_fail "the tables' fields are found: ${#todo[@]}"
-# what the others read: "SOURCE KEY" lines, first calls, then lists of refused members
+[ ${#todo[@]} -ge 150 ] || tap_fail "the tables' fields are found: ${#todo[@]}"
+# what the one without a table reads: "SOURCE KEY" lines
 while read -r source key; do
 	todo["$source $key"]=1
 done < <(
-	for source in runtime/seccomp.c cgroups/{limits,devices}.c; do
-		tr '\n\t' '  ' < "$TOP/$source" |
-			grep -oE '\b(json_(get|need)[a-z0-9_]*|[a-z_]+_read|limits_refuse|seccomp_action)\([^"();]*"[A-Za-z0-9]+"|v1\[\] = \{[^}]*\}' |
-			sed -E 's/^[a-z0-9_]+\([^"]*//' | grep -oE '"[A-Za-z0-9]+"' | tr -d '"' | sed "s|^|${source##*/} |"
-	done
+	tr '\n\t' '  ' < "$TOP/runtime/seccomp.c" |
+		grep -oE '\b(json_(get|need)[a-z0-9_]*|seccomp_action)\([^"();]*"[A-Za-z0-9]+"' |
+		sed -E 's/^[a-z0-9_]+\([^"]*//' | grep -oE '"[A-Za-z0-9]+"' | tr -d '"' | sed "s|^|seccomp.c |"
 )
 # a name that is a variable: where its values are told from
 is "each other reader takes its names from a known place" "$(
@@ -49,13 +47,11 @@ is "each other reader takes its names from a known place" "$(
 			sed -E "s|^(.*\(.*, *)(.*)[,)]$|$source \2|"
 	done
 )" "runtime/seccomp.c errno_key
-runtime/shim_pod.c row->name
-cgroups/limits.c key
-cgroups/limits.c kinds[i].key"
+runtime/shim_pod.c row->name"
 # these read what was written by ourselves, or ask again for what a parser above has read
 is "no other file reads config.json" "$(cd "$TOP" && grep -lE 'json_(get|need)[a-z0-9_]*\(' runtime/*.c cgroups/*.c |
-	grep -vE '^(runtime/seccomp|cgroups/(limits|devices)).c$' | tr '\n' ' ')" \
-	"runtime/engine.c runtime/hooks.c runtime/shim_pod.c "
+	tr '\n' ' ')" \
+	"runtime/engine.c runtime/hooks.c runtime/seccomp.c runtime/shim_pod.c "
 [ ${#todo[@]} -ge 160 ] || tap_fail "the readers' fields are found: ${#todo[@]}"
 
 # field "PATH KEY..." FILTER SCRIPT REGEX: shows the members KEY of the object PATH ("." for config.json itself),
@@ -179,41 +175,43 @@ field "seccomp.c listenerMetadata" '.linux.seccomp.listenerMetadata = "x"' true 
 
 # cgroups: the effect on the host's files is in tests/vm/oci.sh; here the names and the refusals
 
+# limit "MEMBER KEY..." FILTER REGEX
 limit()
 {
-	local keys=$1 wanted=$3
-	field "limits.c $keys" ".linux.resources = { $2 }" 'echo ran' "$wanted"
+	field "linux.resources.$1" ".linux.resources = { $2 }" 'echo ran' "$3"
 }
 limit "cpu shares" 'cpu: { shares: 512 }' 'cgroup controller cpu is missing'
-limit "quota" 'cpu: { quota: 500 }' 'cgroup controller cpu is missing'
-limit "period" 'cpu: { period: "x" }' 'period: not a number'
-limit "burst" 'cpu: { burst: 5 }' 'cgroup controller cpu is missing'
-limit "idle" 'cpu: { idle: 1 }' 'cgroup controller cpu is missing'
-limit "cpus" 'cpu: { cpus: "0" }' 'cgroup controller cpuset is missing'
-limit "mems" 'cpu: { mems: "0" }' 'cgroup controller cpuset is missing'
-limit "realtimeRuntime" 'cpu: { realtimeRuntime: 5 }' 'cpu.realtimeRuntime'
-limit "realtimePeriod" 'cpu: { realtimePeriod: 5 }' 'cpu.realtimePeriod'
-limit "memory limit" 'memory: { limit: 100000000 }' 'cgroup controller memory is missing'
-limit "reservation" 'memory: { reservation: 100000000 }' 'cgroup controller memory is missing'
-limit "swap" 'memory: { swap: 5 }' 'swap'
-limit "checkBeforeUpdate useHierarchy" 'memory: { checkBeforeUpdate: true, useHierarchy: true }' '^ran$'
-for key in kernel kernelTCP swappiness; do
-	limit "$key" "memory: { $key: 5 }" "memory.$key"
+limit "cpu quota" 'cpu: { quota: 500 }' 'cgroup controller cpu is missing'
+limit "cpu period" 'cpu: { period: "x" }' 'linux.resources.cpu.period: not a number'
+limit "cpu burst" 'cpu: { burst: 5 }' 'cgroup controller cpu is missing'
+limit "cpu idle" 'cpu: { idle: 1 }' 'cgroup controller cpu is missing'
+limit "cpu cpus" 'cpu: { cpus: "0" }' 'cgroup controller cpuset is missing'
+limit "cpu mems" 'cpu: { mems: "0" }' 'cgroup controller cpuset is missing'
+for key in realtimeRuntime realtimePeriod; do
+	limit "cpu $key" "cpu: { $key: 5 }" "linux.resources.cpu.$key: has no meaning"
 done
-limit "disableOOMKiller" 'memory: { disableOOMKiller: true }' 'memory.disableOOMKiller'
+limit "memory limit" 'memory: { limit: 100000000 }' 'cgroup controller memory is missing'
+limit "memory reservation" 'memory: { reservation: 100000000 }' 'cgroup controller memory is missing'
+limit "memory swap" 'memory: { swap: 5 }' 'memory.swap: a swap limit needs'
+limit "memory checkBeforeUpdate" 'memory: { checkBeforeUpdate: true, useHierarchy: true }' '^ran$'
+for key in kernel kernelTCP swappiness; do
+	limit "memory $key" "memory: { $key: 5 }" "linux.resources.memory.$key: has no meaning"
+done
+limit "memory disableOOMKiller" 'memory: { disableOOMKiller: true }' 'memory.disableOOMKiller: has no meaning'
 limit "pids limit" 'pids: { limit: 5 }' 'cgroup controller pids is missing'
 limit "blockIO weight" 'blockIO: { weight: 500 }' 'cgroup controller io is missing'
-limit "weightDevice major minor" 'blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 500 }] }' 'cgroup controller io is missing'
-limit "leafWeight" 'blockIO: { leafWeight: 500 }' 'blockIO.leafWeight'
-for key in $(grep -oE '"throttle[A-Za-z]+"' "$TOP/cgroups/limits.c" | tr -d '"'); do
-	limit "rate" "blockIO: { $key: [{ major: 8, minor: 0, rate: 5 }] }" 'cgroup controller io is missing'
+limit "blockIO.weightDevice[] major minor weight" 'blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 500 }] }' 'cgroup controller io is missing'
+limit "blockIO.weightDevice[] leafWeight" 'blockIO: { weightDevice: [{ major: 8, minor: 0, leafWeight: 500 }] }' 'weightDevice\[0\].leafWeight: has no'
+limit "blockIO leafWeight" 'blockIO: { leafWeight: 500 }' 'blockIO.leafWeight: has no meaning'
+for key in throttle{Read,Write}{Bps,IOPS}Device; do
+	limit "blockIO.$key[] major minor rate" "blockIO: { $key: [{ major: 8, minor: 0, rate: 5 }] }" 'cgroup controller io is missing'
 done
-limit "hugepageLimits pageSize" 'hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }]' '^ran$|cgroup controller hugetlb is missing'
-limit "rdma hcaHandles hcaObjects" 'rdma: { mlx5_0: { hcaHandles: 3, hcaObjects: 4 } }' 'cgroup controller rdma is missing'
-limit "network classID" 'network: { classID: 5 }' 'network.classID'
-limit "priorities" 'network: { priorities: [{ name: "x", priority: 1 }] }' 'network.priorities'
-limit "unified" 'unified: { "a/b": "x" }' 'unified: a/b is no cgroup file'
-field "devices.c devices allow type major minor access" '.linux.resources.devices = [{ allow: false }, { allow: true, type: "c", major: 1, minor: 1, access: "mr" },
+limit "hugepageLimits[] pageSize limit" 'hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }]' '^ran$|cgroup controller hugetlb is missing'
+limit "rdma.* hcaHandles hcaObjects" 'rdma: { mlx5_0: { hcaHandles: 3, hcaObjects: 4 } }' 'cgroup controller rdma is missing'
+limit "network classID" 'network: { classID: 5 }' 'network.classID: has no meaning'
+limit "network priorities" 'network: { priorities: [{ name: "x", priority: 1 }] }' 'network.priorities: has no meaning'
+field "linux.resources unified" '.linux.resources.unified = { "a/b": "x" }' true 'unified: a/b is no cgroup file'
+field "linux.resources.devices[] allow type major minor access" '.linux.resources.devices = [{ allow: false }, { allow: true, type: "c", major: 1, minor: 1, access: "mr" },
 	{ allow: true, type: "c", major: 1, minor: 11, access: "w" }]' 'mknod /z c 1 11; { : > /z; } 2>&1 && echo w; { : < /z; } 2>&1' '^w.*z: Operation not permitted'
 
 # words -----------------------------------------------------------------------
@@ -487,6 +485,16 @@ for name in $list; do
 	esac
 	like "a device of type $name" "$(run ".linux.devices = [{ type: \"$name\", path: \"/dev/x\", major: 1, minor: 5 }]" \
 		'stat -c "%F %t %T" /dev/x')" "^$wanted|in it: Operation not permitted"
+done
+list_of "linux.resources.devices[].type"
+for name in $list; do
+	case $name in
+	a | c | u) wanted='^ran$' ;;
+	b) wanted='zb: Operation not permitted' ;;
+	*) tap_fail "a device rule of type $name has no case" ;;
+	esac
+	like "a device rule of type $name" "$(run ".linux.resources.devices = [{ allow: false }, { allow: true, type: \"$name\", access: \"rw\" }]" \
+		"mknod /z$name c 1 11 && : > /z$name && echo ran")" "$wanted"
 done
 list_of linux.personality.domain
 for name in $list; do

@@ -206,7 +206,7 @@ static void bad_rules_are_named(void **state)
 		struct err e = { 0 };
 
 		assert_true(parse(bad[i], &rules, &e) < 0);
-		assert_non_null(strstr(e.msg, "linux.resources.devices[0]: "));
+		assert_non_null(strstr(e.msg, "linux.resources.devices[0]."));
 	}
 }
 
