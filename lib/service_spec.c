@@ -3,33 +3,33 @@
 
 #include <string.h>
 
-#include "lib/json_read.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/str.h"
 
 #define BACKOFF_MS 100
 #define BACKOFF_MAX_MS 10000
 #define TIME_MAX_MS (7 * 24 * 3600 * 1000) /* a week: a sum with the clock stays in range */
 
-#define FIELD(key, kind, member)                                             \
-	{                                                                    \
-		key, JSON_READ_##kind, offsetof(struct service_spec, member) \
-	}
-static const struct json_field fields[] = {
-	FIELD("name", TEXT, name),
-	FIELD("argv", TEXTS, argv),
-	FIELD("env", TEXTS, env),
-	FIELD("type", TEXT, type),
-	FIELD("after", TEXTS, after),
-	FIELD("restart", TEXT, restart),
-	FIELD("pods", BOOL, pods),
-	FIELD("stop_timeout_ms", U64, stop_ms),
-	FIELD("ready_timeout_ms", U64, ready_ms),
-	FIELD("watchdog_ms", U64, watchdog_ms),
-	FIELD("oom_score_adj", INT, oom_score_adj),
-	FIELD("uid", U32, uid),
-	FIELD("gid", U32, gid),
+#define AT(member) SCHEMA_AT(struct service_spec, member)
+static const struct schema_row rows[] = {
+	{ "name", SCHEMA_TEXT, AT(name) },
+	{ "argv", SCHEMA_TEXTS, AT(argv) },
+	{ "env", SCHEMA_TEXTS, AT(env) },
+	{ "type", SCHEMA_TEXT, AT(type) },
+	{ "after", SCHEMA_TEXTS, AT(after) },
+	{ "restart", SCHEMA_TEXT, AT(restart) },
+	{ "pods", SCHEMA_BOOL, AT(pods) },
+	{ "stop_timeout_ms", SCHEMA_UINT, AT(stop_ms), .max = TIME_MAX_MS },
+	{ "ready_timeout_ms", SCHEMA_UINT, AT(ready_ms), .max = TIME_MAX_MS },
+	{ "watchdog_ms", SCHEMA_UINT, AT(watchdog_ms), .max = TIME_MAX_MS },
+	{ "oom_score_adj", SCHEMA_INT, AT(oom_score_adj), .min = -1000, .max = 1000 },
+	/* -1 means "as it is" to the kernel: root */
+	{ "uid", SCHEMA_UINT, AT(uid), .max = UINT32_MAX - 1 },
+	{ "gid", SCHEMA_UINT, AT(gid), .max = UINT32_MAX - 1 },
+	{ "" },
 };
+static const struct schema schema = { .rows = rows, .closed = true };
 
 static size_t spec_row(const char *const *names, size_t count, const char *name)
 {
@@ -55,20 +55,6 @@ static int spec_check_name(const char *name, const char *const *names, size_t co
 	return 0;
 }
 
-static int spec_check_numbers(const struct service_spec *spec, struct err *e)
-{
-	if (spec->stop_ms > TIME_MAX_MS || spec->ready_ms > TIME_MAX_MS ||
-	    spec->watchdog_ms > TIME_MAX_MS)
-		return err_set(e, ERANGE, "a time is longer than %d ms", TIME_MAX_MS);
-	if (spec->oom_score_adj < -1000 || spec->oom_score_adj > 1000)
-		return err_set(e, ERANGE, "oom_score_adj: %d is not -1000 to 1000",
-			       spec->oom_score_adj);
-	/* -1 means "as it is" to the kernel: root */
-	if (spec->uid == UINT32_MAX || spec->gid == UINT32_MAX)
-		return err_set(e, ERANGE, "uid, gid: %u is nobody", UINT32_MAX);
-	return 0;
-}
-
 static int spec_check(struct service_spec *spec, const char *const *names, size_t count,
 		      struct err *e)
 {
@@ -86,8 +72,6 @@ static int spec_check(struct service_spec *spec, const char *const *names, size_
 		return err_set(e, EINVAL,
 			       notify ? "uid: the notify socket is root's alone"
 				      : "watchdog_ms: not of type notify");
-	if (spec_check_numbers(spec, e) < 0)
-		return -e->code;
 	for (const char **name = spec->after; name && *name; name++) {
 		size_t row = spec_row(names, count, *name);
 
@@ -125,11 +109,9 @@ int service_spec_read(const struct json *object, const char *const *names, size_
 				     .stop_ms = 10000,
 				     .ready_ms = 60000 };
 
-	if (json_read(object, fields, sizeof(fields) / sizeof(fields[0]), &spec, e) < 0 ||
+	if (schema_read(&schema, object, "", &spec, e) < 0 ||
 	    spec_check(&spec, names, count, e) < 0) {
-		free(spec.argv);
-		free(spec.env);
-		free(spec.after);
+		schema_done(&schema, &spec);
 		return -e->code;
 	}
 	spec_make_env(&spec, notify_path);

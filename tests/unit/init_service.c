@@ -95,7 +95,8 @@ static void a_wrong_row_is_refused_by_its_key(void **state)
 		{ "{\"name\":\"a\",\"argv\":\"/a\"}", "argv" },
 		{ "{\"name\":\"A\",\"argv\":[\"/a\"]}", "name: A is not of a-z, 0-9 and -" },
 		{ "{\"name\":\"../x\",\"argv\":[\"/a\"]}", "name: ../x is not of a-z, 0-9 and -" },
-		{ "{\"name\":\"\",\"argv\":[\"/a\"]}", "name:  is not of a-z, 0-9 and -" },
+		{ "{\"name\":\"\",\"argv\":[\"/a\"]}",
+		  "no name, or argv has no program with its whole path" },
 		{ "{\"name\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"argv\":[\"/a\"]}",
 		  "name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is not of a-z, 0-9 and -" },
 		{ "{\"name\":\"init\",\"argv\":[\"/a\"]}", "name: init is ours" },
@@ -113,11 +114,11 @@ static void a_wrong_row_is_refused_by_its_key(void **state)
 		  "stop_timeout: unknown key" },
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"stop_timeout_ms\":-5}", "stop_timeout_ms" },
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"ready_timeout_ms\":18446744073709551615}",
-		  "a time is longer than 604800000 ms" },
+		  "ready_timeout_ms: outside of 0 to 604800000" },
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"oom_score_adj\":1001}",
-		  "oom_score_adj: 1001 is not -1000 to 1000" },
+		  "oom_score_adj: outside of -1000 to 1000" },
 		{ "{\"name\":\"a\",\"argv\":[\"/a\"],\"uid\":4294967295}",
-		  "uid, gid: 4294967295 is nobody" },
+		  "uid: outside of 0 to 4294967294" },
 	};
 	struct services all = { .count = 1, .row = { { .spec.name = "log" } } };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What PID 1's children and its log role stand on: notify, ring, logfile, json_read, blk, serve. */
+/* What PID 1's children and its log role stand on: notify, ring, logfile, blk, serve. */
 #include "test.h"
 
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include "lib/ev.h"
 #include "lib/fd.h"
 #include "lib/id.h"
-#include "lib/json_read.h"
 #include "lib/logfile.h"
 #include "lib/mem.h"
 #include "lib/mnt.h"
@@ -183,62 +182,6 @@ static void a_log_file_comes_back_after_an_error(void **state)
 	assert_int_equal(mkdir(dir, 0755), 0);
 	assert_int_equal(logfile_write(&f, "b\n", 2, &e), 0);
 	close(f.fd);
-}
-
-struct thing {
-	const char *name;
-	const char **words;
-	bool on;
-	int n;
-	uint64_t big;
-};
-
-static const struct json_field thing_fields[] = {
-	{ "name", JSON_READ_TEXT, offsetof(struct thing, name) },
-	{ "words", JSON_READ_TEXTS, offsetof(struct thing, words) },
-	{ "on", JSON_READ_BOOL, offsetof(struct thing, on) },
-	{ "n", JSON_READ_INT, offsetof(struct thing, n) },
-	{ "big", JSON_READ_U64, offsetof(struct thing, big) },
-	{ "other", JSON_READ_OTHER, 0 },
-};
-
-static int read_thing(const char *text, struct thing *t, struct json **tree, struct err *e)
-{
-	assert_int_equal(json_parse(text, strlen(text), tree, e), 0);
-	return json_read(*tree, thing_fields, 6, t, e);
-}
-
-static void a_table_reads_an_object(void **state)
-{
-	struct thing t = { .n = 5, .big = 7 };
-	auto_json *tree = NULL;
-	struct err e = { 0 };
-
-	(void)state;
-	assert_int_equal(read_thing("{\"name\":\"x\",\"words\":[\"a\",\"b\"],\"on\":true,\"n\":-3,"
-				    "\"other\":[{}]}",
-				    &t, &tree, &e),
-			 0);
-	assert_string_equal(t.name, "x");
-	assert_string_equal(t.words[1], "b");
-	assert_null(t.words[2]);
-	assert_true(t.on);
-	assert_int_equal(t.n, -3);
-	assert_int_equal(t.big, 7);
-	free(t.words);
-}
-
-static void a_table_refuses_what_it_does_not_know(void **state)
-{
-	struct thing t = { 0 };
-	auto_json *tree = NULL;
-	auto_json *list = NULL;
-	struct err e = { 0 };
-
-	(void)state;
-	assert_int_equal(read_thing("{\"name\":\"x\",\"nmae\":1}", &t, &tree, &e), -EINVAL);
-	assert_string_equal(e.msg, "nmae: unknown key");
-	assert_int_equal(read_thing("[]", &t, &list, &e), -EINVAL);
 }
 
 static void a_disk_is_known_by_its_first_bytes(void **state)
@@ -515,8 +458,6 @@ int main(void)
 		cmocka_unit_test(foreign_memory_is_no_ring),
 		cmocka_unit_test(a_log_file_stays_bounded),
 		cmocka_unit_test(a_log_file_comes_back_after_an_error),
-		cmocka_unit_test(a_table_reads_an_object),
-		cmocka_unit_test(a_table_refuses_what_it_does_not_know),
 		cmocka_unit_test(a_disk_is_known_by_its_first_bytes),
 		cmocka_unit_test(an_id_is_made_once),
 		cmocka_unit_test(requests_are_answered),
