@@ -186,27 +186,40 @@ void keep_log_reason(const char *path)
 	rename(path, old);
 }
 
-/* A child's work: the disk may never answer, and what is broken may break again. */
+static long keep_open(const char *path, int flags)
+{
+	return keep_call(SYS_openat, AT_FDCWD, (long)(uintptr_t)path, flags, 0600, 0);
+}
+
+static void keep_write(long fd, const char *text, size_t len)
+{
+	keep_call(SYS_write, fd, (long)(uintptr_t)text, (long)len, 0, 0);
+}
+
+/*
+ * A child's work: the disk may never answer, and what is broken may break again. It may
+ * be the C library's code of the call in which we fell.
+ */
 static void keep_tell(const struct keep *k, const struct keep_fault *fault)
 {
 	char text[200] = "<2>too many faults: ";
 	size_t len = strlen(text);
-	int fd = -1;
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
+	long fd = -1;
 
 	fault_text(fault, text + len, sizeof(text) - len - 1);
 	strcat(text, "\n");
 	len = strlen(text);
-	(void)!write(STDERR_FILENO, text, len);
+	keep_write(STDERR_FILENO, text, len);
 	/* in a container the kernel's log and the disks are others', too */
 	if (k->reboot)
-		(void)!write(open("/dev/kmsg", O_WRONLY | O_CLOEXEC), text, len);
+		keep_write(keep_open("/dev/kmsg", O_WRONLY | O_CLOEXEC), text, len);
 	if (k->reason_path)
-		fd = open(k->reason_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-			  0600);
-	(void)!write(fd, text + 3, len - 3);
-	fsync(fd);
+		fd = keep_open(k->reason_path, flags);
+	keep_write(fd, text + 3, len - 3);
+	keep_call(SYS_fsync, fd, 0, 0, 0, 0);
 	if (k->reboot)
-		sync();
+		keep_call(SYS_sync, 0, 0, 0, 0, 0);
 }
 
 static void __attribute__((noreturn)) keep_end(const struct keep_fault *fault)
