@@ -22,6 +22,7 @@
 
 #define CGROUP_DEPTH_MAX 64
 #define CGROUP_TRIES 50
+#define CGROUP_RACES 10 /* lost in a row, to one who removes */
 #define CGROUP_PROCS_MAX (4u << 20) /* bytes of cgroup.procs */
 
 static const struct cgroup_name {
@@ -151,8 +152,8 @@ static int cgroup_descend(int *dir, const char *name, int *made, struct err *e)
 	return 0;
 }
 
-int cgroup_create(int root, const char *path, unsigned int need, int *ret_fd, int *ret_made,
-		  struct err *e)
+static int cgroup_create_once(int root, const char *path, unsigned int need, int *ret_fd,
+			      int *ret_made, struct err *e)
 {
 	const char *rel = cgroup_relative(path);
 	auto_fd int dir = -1;
@@ -186,6 +187,20 @@ int cgroup_create(int root, const char *path, unsigned int need, int *ret_fd, in
 	if (ret_made)
 		*ret_made = made;
 	return 0;
+}
+
+int cgroup_create(int root, const char *path, unsigned int need, int *ret_fd, int *ret_made,
+		  struct err *e)
+{
+	int r;
+
+	/* one above it may be empty, and be removed by who made it while we are on the way down */
+	for (int i = 0; i < CGROUP_RACES; i++) {
+		r = cgroup_create_once(root, path, need, ret_fd, ret_made, e);
+		if (r != -ENOENT && r != -ENODEV)
+			break;
+	}
+	return r;
 }
 
 int cgroup_kill(int dir, struct err *e)
