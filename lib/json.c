@@ -355,8 +355,10 @@ static int json_close(struct json_reader *r)
 	r->at++;
 	if (node->type == JSON_ARRAY || node->count < 2)
 		return 0;
-	if (node->count > sizeof(few) / sizeof(few[0]))
-		keys = many = mem_array(node->count, sizeof(*keys));
+	if (node->count > sizeof(few) / sizeof(few[0])) {
+		many = mem_array(node->count, sizeof(*many));
+		keys = many;
+	}
 	json_each(child, node)
 		keys[n++] = child->key;
 	qsort(keys, n, sizeof(*keys), json_compare_keys);
