@@ -192,15 +192,14 @@ static int cgroup_create_once(int root, const char *path, unsigned int need, int
 int cgroup_create(int root, const char *path, unsigned int need, int *ret_fd, int *ret_made,
 		  struct err *e)
 {
-	int r;
-
 	/* one above it may be empty, and be removed by who made it while we are on the way down */
-	for (int i = 0; i < CGROUP_RACES; i++) {
-		r = cgroup_create_once(root, path, need, ret_fd, ret_made, e);
-		if (r != -ENOENT && r != -ENODEV)
-			break;
+	for (int i = 1;; i++) {
+		int r = cgroup_create_once(root, path, need, ret_fd, ret_made, e);
+
+		if ((r != -ENOENT && r != -ENODEV) || i == CGROUP_RACES)
+			return r;
+		*e = (struct err){ 0 }; /* of a try that does not count */
 	}
-	return r;
 }
 
 int cgroup_kill(int dir, struct err *e)
