@@ -123,7 +123,7 @@ refuse()
 	ok "$kernel: and named" grep -qE 'root file system: .*Input/output error' "$dir/console.log"
 	ok "$kernel: the machine reboots" vm_wait
 	cp --sparse=always "$TOP/build/image/$kernel/disk.img" "$disk"
-	start=$(sfdisk -J "$disk" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
+	start=$(vm_state_start "$disk")
 	echo "somebody else's data" | dd of="$disk" bs=512 seek="$start" conv=notrunc status=none
 	vm_start "$dir" --kernel "$kernel" --state "$disk" --limit 60
 	ok "$kernel: foreign data on the state partition ends the boot" \

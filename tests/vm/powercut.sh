@@ -30,12 +30,6 @@ cuts=${1:-1}
 seed=${2:-$EPOCHSECONDS}
 dir=$TOP/build/powercut
 
-# the first sector of the state partition
-state_start()
-{
-	sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state") | .start'
-}
-
 boot()
 {
 	vm_start "$WORK/vm" --append "no_timer_check berth.image.mirrors=cut.test=http://10.0.2.2:$port" "$@"
@@ -101,7 +95,7 @@ churn()
 	vm_kill
 	kill $churner
 	wait $churner
-	state_start "$WORK/vm/disk.img" > "$dir/start"
+	vm_state_start "$WORK/vm/disk.img" > "$dir/start"
 	echo "# $(grep -c pulled "$WORK/churned") pulls, $(grep -c removed "$WORK/churned") removals," \
 		"$(grep -c run "$WORK/churned") pods;" \
 		"$("$TOP/tests/vm/writelog.py" "$dir/log" count "$(cat "$dir/start")") writes to the disk"
@@ -260,7 +254,7 @@ EOF2
 booted()
 {
 	cp --sparse=always "$TOP/build/image/6.12/disk.img" "$WORK/disk" || return
-	cut_disk "$1" "$(state_start "$WORK/disk")" look || return
+	cut_disk "$1" "$(vm_state_start "$WORK/disk")" look || return
 	boot --state "$WORK/disk" && vm_script "$WORK/script" > "$WORK/seen" 2>&1
 	vm_kill
 }

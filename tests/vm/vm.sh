@@ -20,6 +20,7 @@
 #	vm_wait                    waits until the machine is off
 #	vm_stop                    powers it off in order and waits
 #	vm_kill                    ends it like a power cut
+#	vm_state_start DISK        the first sector of its state partition
 #	vm_state_fs DISK           its state partition, as e2fsprogs' programs take it
 #	vm_state_is_whole DISK     it needs no journal replay, and e2fsck finds nothing
 #
@@ -202,11 +203,14 @@ vm_kill()
 	vm_wait || true
 }
 
+vm_state_start()
+{
+	sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start'
+}
+
 vm_state_fs()
 {
-	local start
-	start=$(sfdisk -J "$1" | jq '.partitiontable.partitions[] | select(.name == "berth-state").start')
-	echo "$1?offset=$((start * 512))"
+	echo "$1?offset=$(($(vm_state_start "$1") * 512))"
 }
 
 vm_state_is_whole()
