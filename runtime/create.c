@@ -18,6 +18,7 @@
 #include "lib/json_out.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/spawn.h"
 #include "lib/str.h"
 #include "runtime/birth.h"
 #include "runtime/engine.h"
@@ -79,9 +80,7 @@ void engine_reap(pid_t pid, int *pidfd)
 {
 	if (*pidfd < 0 || pid <= 0)
 		return;
-	pidfd_send_signal(*pidfd, SIGKILL, NULL, 0);
-	while (waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){ 0 }, WEXITED) < 0 && errno == EINTR)
-		continue;
+	spawn_end(*pidfd);
 	fd_close(pidfd);
 }
 
