@@ -1,26 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Prints syscalls_table.h: what libseccomp and the list below know of system calls. */
-#include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/syscalls.h"
+#include "runtime/syscalls_lib.h"
 
 #define GEN_MAX (SYSCALLS_SLOTS / 4 * 3)
 #define GEN_X32 0x40000000
-
-static const uint32_t gen_archs[SYSCALLS_ARCHS] = {
-#if defined(__x86_64__)
-	[SYSCALLS_X86_64] = SCMP_ARCH_X86_64,
-	[SYSCALLS_X86] = SCMP_ARCH_X86,
-	[SYSCALLS_X32] = SCMP_ARCH_X32,
-#else
-	[SYSCALLS_AARCH64] = SCMP_ARCH_AARCH64,
-	[SYSCALLS_ARM] = SCMP_ARCH_ARM,
-#endif
-};
 
 /*
  * Where names are looked for: a number with two names gives one of them
@@ -64,7 +52,7 @@ static size_t gen_count;
 
 static int gen_number(enum syscalls_arch arch, const char *name, int newer)
 {
-	int number = seccomp_syscall_resolve_name_arch(gen_archs[arch], name);
+	int number = seccomp_syscall_resolve_name_arch(syscalls_lib_archs[arch], name);
 
 	if (number == __NR_SCMP_ERROR)
 		return newer;
@@ -109,7 +97,8 @@ static void gen_collect(void)
 		}
 	}
 	for (size_t i = 0; i < sizeof(gen_newer) / sizeof(gen_newer[0]); i++) {
-		int known = seccomp_syscall_resolve_name_arch(gen_archs[0], gen_newer[i].name);
+		int known =
+			seccomp_syscall_resolve_name_arch(syscalls_lib_archs[0], gen_newer[i].name);
 
 		/* a library that knows the native number is believed */
 		gen_add(gen_newer[i].name,

@@ -2,22 +2,10 @@
 /* The table against libseccomp, which it was made from. */
 #include "test.h"
 
-#include <seccomp.h>
 #include <string.h>
 
 #include "lib/mem.h"
-#include "runtime/syscalls.h"
-
-static const uint32_t archs[SYSCALLS_ARCHS] = {
-#if defined(__x86_64__)
-	[SYSCALLS_X86_64] = SCMP_ARCH_X86_64,
-	[SYSCALLS_X86] = SCMP_ARCH_X86,
-	[SYSCALLS_X32] = SCMP_ARCH_X32,
-#else
-	[SYSCALLS_AARCH64] = SCMP_ARCH_AARCH64,
-	[SYSCALLS_ARM] = SCMP_ARCH_ARM,
-#endif
-};
+#include "runtime/syscalls_lib.h"
 
 /* One name on every architecture. */
 static void compare(const char *name)
@@ -26,7 +14,7 @@ static void compare(const char *name)
 
 	assert_non_null(numbers);
 	for (size_t i = 0; i < SYSCALLS_ARCHS; i++) {
-		int theirs = seccomp_syscall_resolve_name_arch(archs[i], name);
+		int theirs = seccomp_syscall_resolve_name_arch(syscalls_lib_archs[i], name);
 
 		if (theirs >= 0 || (theirs <= -100 && theirs >= -299))
 			assert_int_equal(numbers[i], theirs);
@@ -43,7 +31,8 @@ static void every_name_has_the_numbers_of_libseccomp(void **state)
 	for (size_t i = 0; i < SYSCALLS_ARCHS; i++) {
 		for (int n = -300; n < 2000; n++) {
 			int number = n < 1000 ? n : 0x40000000 + n - 1000;
-			auto_free char *name = seccomp_syscall_resolve_num_arch(archs[i], number);
+			auto_free char *name =
+				seccomp_syscall_resolve_num_arch(syscalls_lib_archs[i], number);
 
 			if (!name || n == -1)
 				continue;
