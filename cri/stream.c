@@ -118,6 +118,11 @@ static int listen_at(struct stream *s, const char *address, struct err *e)
 	if (s->listener < 0)
 		return err_set(e, errno, "make the stream socket");
 	setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* we start beside netd: not even lo need be up yet */
+	if (ss.ss_family == AF_INET)
+		setsockopt(s->listener, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	else
+		setsockopt(s->listener, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on));
 	if (bind(s->listener, (struct sockaddr *)&ss, len) < 0 || listen(s->listener, 64) < 0)
 		return err_set(e, errno, "listen at %s", address);
 	return name_of(s->listener, s->address, sizeof(s->address), e);

@@ -17,6 +17,7 @@ void kept_begin(struct init *in, char **argv)
 	struct kept *k = &in->kept;
 	struct err e = { 0 };
 	int r = keep_begin(&in->keep, argv, k, sizeof(*k), &in->fault, &e);
+	int kmsg = r == 1 ? k->kmsg : -1;
 
 	if (r < 0)
 		log_error("%s", err_text(&e));
@@ -27,6 +28,7 @@ void kept_begin(struct init *in, char **argv)
 		return;
 	memset(k, 0, sizeof(*k));
 	memset(k->files, -1, sizeof(k->files));
+	k->kmsg = kmsg;
 	k->rings = k->notify = k->ctl = -1;
 	k->mode = in->mode;
 	if (in->mode == INIT_CONTAINER)
@@ -37,7 +39,7 @@ void kept_begin(struct init *in, char **argv)
 void kept_save(struct init *in)
 {
 	struct kept *k = &in->kept;
-	int fds[3 + SERVICES_MAX * 3];
+	int fds[4 + SERVICES_MAX * 3];
 	size_t n = 0;
 
 	for (size_t i = 0; i < in->services.count; i++) {
@@ -51,6 +53,7 @@ void kept_save(struct init *in)
 	}
 	for (size_t i = 0; i < SERVICES_MAX; i++)
 		fds[n++] = k->files[i];
+	fds[n++] = k->kmsg;
 	fds[n++] = k->rings;
 	fds[n++] = k->notify;
 	fds[n++] = k->ctl;

@@ -28,7 +28,7 @@ struct kept {
 	struct shutdown shutdown;
 	pid_t jobs[CHILDREN_MAX];
 	uint64_t services_us; /* when they began to start */
-	int rings, notify, ctl; /* -1: not yet, as in files */
+	int kmsg, rings, notify, ctl; /* -1: not yet, as in files */
 	int files[SERVICES_MAX]; /* services.json and those of extensions, as they were at boot */
 	size_t count;
 	struct service_state rows[SERVICES_MAX];

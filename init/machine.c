@@ -54,15 +54,22 @@ int machine_mounts(void *ctx, struct err *e)
 	return 0;
 }
 
-/* From here lines go to the kernel's log, and by their level to the console. */
+/*
+ * From here lines go to the kernel's log, and by their level to the console. The next life goes on
+ * with the descriptor: it may begin where /dev and /proc have moved to the root, and itself not.
+ */
 int machine_kmsg(void *ctx, struct err *e)
 {
-	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	int *fd = &((struct init *)ctx)->kept.kmsg;
+	bool again = *fd >= 0;
 
-	(void)ctx;
-	if (fd < 0)
+	if (!again)
+		*fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (*fd < 0)
 		return err_set(e, errno, "open /dev/kmsg");
-	log_to(fd);
+	log_to(*fd);
+	if (again)
+		return 0;
 	/* else the kernel drops all but ten lines in five seconds */
 	return path_write(AT_FDCWD, "/proc/sys/kernel/printk_devkmsg", "on\n", e);
 }

@@ -3,7 +3,6 @@
  * The state partition: ext4 on /var. What may hang (mke2fs, e2fsck, the mount itself) is a job with
  * a limit. A partition that holds something else is never overwritten.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -13,7 +12,6 @@
 #include "init/init.h"
 #include "init/machine.h"
 #include "lib/blk.h"
-#include "lib/fd.h"
 #include "lib/log.h"
 #include "lib/mnt.h"
 #include "lib/path.h"
@@ -37,11 +35,10 @@ int machine_find_state(void *ctx, struct err *e)
 static int state_program(struct init *in, const char *const *argv, uint64_t limit_ms, struct err *e)
 {
 	struct spawn s = SPAWN_INIT;
-	auto_fd int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 
 	s.path = argv[0];
 	s.argv = argv;
-	s.fds[1] = s.fds[2] = kmsg;
+	s.fds[1] = s.fds[2] = in->kept.kmsg;
 	return child_run(&in->jobs, argv[0], &s, limit_ms, e);
 }
 

@@ -191,13 +191,16 @@ int mnt_switch_root(const char *path, const char *const *moved, struct err *e)
 {
 	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	/* who goes on after a fault may be in it already, and it on / and no longer on path */
+	if (mnt_is_mount(path) && chdir(path) < 0)
+		return err_set(e, errno, "enter %s", path);
 	for (; *moved; moved++) {
-		auto_free char *to = mem_printf("%s%s", path, *moved);
+		const char *to = *moved + 1;
 
 		if (mount(*moved, to, NULL, MS_MOVE, NULL) < 0 && !mnt_is_mount(to))
 			return err_set(e, errno, "move %s to %s", *moved, path);
 	}
-	if (chdir(path) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	if ((mount(".", "/", NULL, MS_MOVE, NULL) < 0 && errno != ELOOP) || chroot(".") < 0 ||
 	    chdir("/") < 0)
 		return err_set(e, errno, "enter root %s", path);
 	if (old >= 0)

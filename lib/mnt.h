@@ -41,8 +41,10 @@ bool mnt_is_mount(const char *path);
  */
 int mnt_unmount_all(const char *const *keep, struct err *e);
 
-/* Moves the mounts named (NULL-terminated) below path, makes path the root, and empties the old one
- * when it was a ramfs. */
+/*
+ * Moves the mounts named (NULL-terminated) below path, makes path the root, and empties the old one
+ * when it was a ramfs. Cut off anywhere, a second call in the same working directory finishes it.
+ */
 int mnt_switch_root(const char *path, const char *const *moved, struct err *e);
 
 struct mnt_row {

@@ -6,6 +6,10 @@
  *	fault exec KIND CALLS PROGRAM ARG...
  *	                           becomes PROGRAM; a child puts the fault into it
  *
+ * CALLS are stops at system calls, two for each: its beginning and its end. A program
+ * that has no handlers yet is let go on until it has: nobody goes on after a fault without.
+ * So is one that begins an execve(2), which would take the fault away.
+ *
  * The code of the fault is written over the current program counter, through /proc/PID/mem.
  */
 #include <elf.h>
@@ -13,11 +17,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -103,6 +109,34 @@ static void next_call(pid_t pid)
 	}
 }
 
+/* SIGSYS is the last one that PID 1 learns to catch. */
+static bool has_handlers(pid_t pid)
+{
+	unsigned long long caught = 0;
+	char path[32], line[256];
+	FILE *status;
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/status", pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	status = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!status)
+		die("read status");
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "SigCgt: %llx", &caught);
+	fclose(status);
+	return caught >> (SIGSYS - 1) & 1;
+}
+
+static bool begins_exec(pid_t pid)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
+		die("read the call");
+	return info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_execve;
+}
+
 static void inject(pid_t pid, const struct kind *kind, int calls)
 {
 	struct user_regs_struct regs;
@@ -112,6 +146,8 @@ static void inject(pid_t pid, const struct kind *kind, int calls)
 	int fd;
 
 	for (int i = 0; i < calls; i++)
+		next_call(pid);
+	while (!has_handlers(pid) || begins_exec(pid))
 		next_call(pid);
 	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &iov) < 0)
 		die("read registers");

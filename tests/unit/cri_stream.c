@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cri/stream.h"
@@ -331,6 +333,40 @@ static void addresses_are_checked(void **state)
 	ev_done(&ev);
 }
 
+static int listen_without_addresses(const char *address)
+{
+	struct ev ev;
+	struct stream *s;
+	struct err e = { 0 };
+
+	if (unshare(CLONE_NEWNET) < 0 || ev_init(&ev, &e) < 0)
+		return 8;
+	if (stream_open(&ev, address, &backend, NULL, &s, &e) < 0)
+		return 9;
+	stream_close(s);
+	ev_done(&ev);
+	return 0;
+}
+
+/* At boot crid starts beside netd, which brings lo up. */
+static void it_listens_before_the_address_is_there(void **state)
+{
+	static const char *const addresses[] = { "127.0.0.1:0", "[::1]:0" };
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(listen_without_addresses(addresses[i]));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_token_is_good_once_for_its_kind),
 	cmocka_unit_test(tokens_are_counted),
@@ -341,6 +377,7 @@ static const struct CMUnitTest tests[] = {
 					teardown),
 	cmocka_unit_test_setup_teardown(garbage_after_the_upgrade_ends_it, setup, teardown),
 	cmocka_unit_test(addresses_are_checked),
+	cmocka_unit_test(it_listens_before_the_address_is_there),
 };
 
 TEST_MAIN(tests)
