@@ -101,16 +101,18 @@ static int cgroup_read_names(int dir, const char *file, unsigned int *ret, struc
 
 int cgroup_enable(int dir, unsigned int need, struct err *e)
 {
-	unsigned int offered;
+	unsigned int offered = 0;
 	unsigned int enabled;
 	unsigned int missing;
 	auto_str words = { 0 };
 	struct err ignored = { 0 };
 
-	if (cgroup_read_names(dir, "cgroup.controllers", &offered, e) < 0 ||
-	    cgroup_read_names(dir, "cgroup.subtree_control", &enabled, e) < 0)
+	if (cgroup_read_names(dir, "cgroup.subtree_control", &enabled, e) < 0)
 		return -e->code;
-	missing = offered & ~enabled & (CGROUP_USUAL | need);
+	missing = ~enabled & (CGROUP_USUAL | need);
+	if (missing && cgroup_read_names(dir, "cgroup.controllers", &offered, e) < 0)
+		return -e->code;
+	missing &= offered;
 	if (missing == 0)
 		return 0;
 	for (size_t i = 0; i < CGROUP_NAMES; i++) {

@@ -146,24 +146,28 @@ static void devices_exit(struct devices_prog *p, int verdict)
 	devices_emit(p, (struct bpf_insn){ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 });
 }
 
-/* Jumps whose place to land is not known yet. */
+/* Jumps whose place to land is not known yet: each has the way back to the one before in off. */
 struct devices_jumps {
-	size_t at[DEVICES_RULES_MAX];
-	size_t count;
+	size_t last; /* its index + 1; 0: there is none */
 };
 
 static void devices_jump_later(struct devices_prog *p, struct devices_jumps *j,
 			       struct bpf_insn insn)
 {
-	j->at[j->count++] = p->count;
+	insn.off = (int16_t)(j->last ? p->count + 1 - j->last : 0);
 	devices_emit(p, insn);
+	j->last = p->count;
 }
 
 static void devices_land(struct devices_prog *p, struct devices_jumps *j)
 {
-	for (size_t i = 0; i < j->count; i++)
-		p->insns[j->at[i]].off = (int16_t)(p->count - j->at[i] - 1);
-	j->count = 0;
+	while (j->last) {
+		struct bpf_insn *insn = &p->insns[j->last - 1];
+		size_t back = (size_t)insn->off;
+
+		insn->off = (int16_t)(p->count - j->last);
+		j->last = back ? j->last - back : 0;
+	}
 }
 
 static struct bpf_insn devices_unless_type(char type)
@@ -174,7 +178,7 @@ static struct bpf_insn devices_unless_type(char type)
 
 static void devices_emit_rule(struct devices_prog *p, const struct device_rule *rule)
 {
-	struct devices_jumps skip = { .count = 0 };
+	struct devices_jumps skip = { 0 };
 
 	if (rule->type != 'a')
 		devices_jump_later(p, &skip, devices_unless_type(rule->type));
@@ -210,39 +214,34 @@ static bool devices_is_plain(const struct device_rule *rule)
 static size_t devices_emit_group(struct devices_prog *p, const struct device_rule *rows,
 				 size_t count)
 {
-	struct devices_jumps *skip = mem_alloc(sizeof(*skip));
-	struct devices_jumps *other = mem_alloc(sizeof(*other));
-	struct devices_jumps *allow = mem_alloc(sizeof(*allow));
+	struct devices_jumps skip = { 0 }, other = { 0 }, allow = { 0 };
 	char type = rows[count - 1].type;
 	int64_t major = -1;
 	size_t n = 0;
 
-	devices_jump_later(p, skip, devices_unless_type(type));
+	devices_jump_later(p, &skip, devices_unless_type(type));
 	for (; n < count && n < DEVICES_RULES_MAX / 2; n++) {
 		const struct device_rule *rule = &rows[count - 1 - n];
 
 		if (!devices_is_plain(rule) || rule->type != type)
 			break;
 		if (rule->major != major) {
-			devices_land(p, other);
+			devices_land(p, &other);
 			major = rule->major;
-			devices_jump_later(p, other,
+			devices_jump_later(p, &other,
 					   devices_jump(BPF_JNE, REG_MAJOR, (int32_t)major, 0));
 		}
-		devices_jump_later(p, allow,
+		devices_jump_later(p, &allow,
 				   rule->minor < 0
 					   ? (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 0, 0 }
 					   : devices_jump(BPF_JEQ, REG_MINOR, (int32_t)rule->minor,
 							  0));
 	}
-	devices_land(p, other);
-	devices_jump_later(p, skip, (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 0, 0 });
-	devices_land(p, allow);
+	devices_land(p, &other);
+	devices_jump_later(p, &skip, (struct bpf_insn){ BPF_JMP | BPF_JA, 0, 0, 0, 0 });
+	devices_land(p, &allow);
 	devices_exit(p, 1);
-	devices_land(p, skip);
-	free(skip);
-	free(other);
-	free(allow);
+	devices_land(p, &skip);
 	return n;
 }
 

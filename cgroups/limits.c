@@ -311,10 +311,13 @@ static int limits_write(int dir, const char *file, const char *value, struct err
 
 static int limits_apply_row(int dir, const struct limit *row, bool warn, struct err *e)
 {
-	if (path_exists(dir, row->file))
-		return limits_write(dir, row->file, row->value, e);
-	if (row->other_file && path_exists(dir, row->other_file))
-		return limits_write(dir, row->other_file, row->other_value, e);
+	int r = limits_write(dir, row->file, row->value, e);
+
+	if (r == -ENOENT && row->other_file)
+		r = limits_write(dir, row->other_file, row->other_value, e);
+	if (r != -ENOENT)
+		return r;
+	*e = (struct err){ 0 };
 	if (row->optional)
 		return 0;
 	if (!warn)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "lib/mem.h"
@@ -72,14 +73,20 @@ int fd_write_all(int fd, const void *data, size_t len, struct err *e)
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len, struct err *e)
 {
 	size_t room = max < 4096 ? max + 1 : 4096;
-	auto_free char *buf = mem_alloc(room + 1);
+	auto_free char *buf = mem_realloc(NULL, room + 1);
+	struct stat st = { .st_size = 0 };
 	size_t len = 0;
 
 	for (;;) {
 		ssize_t n;
 
 		if (len == room) {
-			room = room * 2 > max + 1 ? max + 1 : room * 2;
+			/* the files of proc tell no size */
+			if (st.st_size == 0 && fstat(fd, &st) == 0 && (size_t)st.st_size > room)
+				room = (size_t)st.st_size;
+			else
+				room *= 2;
+			room = room < max ? room + 1 : max + 1;
 			buf = mem_realloc(buf, room + 1);
 		}
 		n = read(fd, buf + len, room - len);

@@ -29,7 +29,8 @@ struct json_tree {
 
 struct json_reader {
 	struct json_tree *tree;
-	struct json *stack[JSON_DEPTH_MAX];
+	struct json *stack[JSON_DEPTH_MAX]; /* what is open */
+	struct json *last[JSON_DEPTH_MAX]; /* the last child of each */
 	size_t depth;
 	size_t nodes;
 	const char *key; /* of the value that comes */
@@ -90,11 +91,11 @@ static struct json *json_add(struct json_reader *r, enum json_type type)
 		node = (struct json *)(void *)(b->data + b->front);
 		b->front += sizeof(*node);
 		*node = (struct json){ .key = mem_take(&r->key) };
-		if (parent->last)
-			parent->last->next = node;
+		if (parent->first)
+			r->last[r->depth - 1]->next = node;
 		else
 			parent->first = node;
-		parent->last = node;
+		r->last[r->depth - 1] = node;
 		parent->count++;
 	}
 	r->have_root = true;
@@ -112,9 +113,16 @@ static bool json_take(struct json_reader *r, char c)
 
 static void json_blanks(struct json_reader *r)
 {
-	while (r->at < r->end &&
-	       (*r->at == ' ' || *r->at == '\n' || *r->at == '\t' || *r->at == '\r'))
-		r->at++;
+	const char *p = r->at;
+
+	/* most of an indented text */
+	if (p < r->end && *p == '\n')
+		p++;
+	while (r->end - p >= 8 && memcmp(p, "        ", 8) == 0)
+		p += 8;
+	while (p < r->end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+		p++;
+	r->at = p;
 }
 
 /* The number of an escape \uXXXX at text; -1: there is none. */
@@ -190,28 +198,48 @@ static int json_unescape(const struct json_reader *r, const char *p, const char 
 	return 0;
 }
 
+#define JSON_EACH(byte) (0x0101010101010101u * (byte))
+
+/* Eight bytes of a string with no control character, quote, backslash or UTF-8 among them. */
+static bool json_is_plain(const char *p)
+{
+	uint64_t x, of_quote, of_backslash, borrow;
+
+	memcpy(&x, p, sizeof(x));
+	of_quote = x ^ JSON_EACH('"');
+	of_backslash = x ^ JSON_EACH('\\');
+	/* the lowest byte that is below borrows: its highest bit is set */
+	borrow = (x - JSON_EACH(0x20)) | (of_quote - JSON_EACH(1)) | (of_backslash - JSON_EACH(1));
+	return ((borrow | x) & JSON_EACH(0x80)) == 0;
+}
+
 /* From behind the opening quote to behind the closing one. */
 static const char *json_string(struct json_reader *r)
 {
-	const char *begin = r->at;
+	const char *begin = r->at, *p = begin, *end = r->end;
 	unsigned char all = 0;
 	bool plain = true;
 	struct json_block *b;
 	char *copy;
 
-	for (; r->at < r->end && *r->at != '"'; r->at++) {
-		if ((unsigned char)*r->at < 0x20) {
-			json_syntax(r, "a control character in a string");
-			return NULL;
-		}
-		all |= (unsigned char)*r->at;
-		if (*r->at == '\\') {
+	while (end - p >= 8 && json_is_plain(p))
+		p += 8;
+	for (; p < end && *p != '"'; p++) {
+		if ((unsigned char)*p < 0x20)
+			break;
+		all |= (unsigned char)*p;
+		if (*p == '\\') {
 			plain = false;
-			if (++r->at == r->end)
+			if (++p == end)
 				break;
 		}
 	}
-	if (r->at == r->end) {
+	r->at = p;
+	if (p < end && *p != '"') {
+		json_syntax(r, "a control character in a string");
+		return NULL;
+	}
+	if (p == end) {
 		json_syntax(r, "a string without an end");
 		return NULL;
 	}

@@ -28,14 +28,13 @@ enum json_type {
 extern const char *const json_type_names[]; /* "a text": behind "not" */
 
 struct json {
-	enum json_type type;
+	enum json_type type : 8;
 	bool boolean;
-	size_t count; /* children of an array or object */
+	uint32_t count; /* children of an array or object */
 	const char *key; /* in an object, else NULL */
 	const char *text; /* of a string; of a number as written */
 	struct json *next; /* sibling */
-	struct json *first;
-	struct json *last;
+	struct json *first; /* child */
 };
 
 /* The whole tree is one allocation family: free the root alone. text need not be NUL-terminated. */

@@ -218,19 +218,25 @@ int path_write(int dirfd, const char *path, const char *text, struct err *e)
 	return 0;
 }
 
-static int path_fill(int dirfd, const char *temp, const void *data, size_t len, mode_t mode,
+static int path_fill(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		     enum path_sync sync, struct err *e)
 {
 	auto_fd int fd =
-		openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+		openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 
 	if (fd < 0)
-		return err_set(e, errno, "create %s", temp);
+		return err_set(e, errno, "create %s", name);
 	if (fd_write_all(fd, data, len, e) < 0)
-		return err_wrap(e, "%s", temp);
+		return err_wrap(e, "%s", name);
 	if (sync == PATH_DURABLE && fsync(fd) < 0)
-		return err_set(e, errno, "fsync %s", temp);
+		return err_set(e, errno, "fsync %s", name);
 	return 0;
+}
+
+int path_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		struct err *e)
+{
+	return path_fill(dirfd, name, data, len, mode, PATH_FAST, e);
 }
 
 int path_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,

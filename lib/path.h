@@ -56,6 +56,10 @@ enum path_sync {
 int path_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		 enum path_sync sync, struct err *e);
 
+/* Writes a file that nobody reads before its writer has said so elsewhere: without a renaming. */
+int path_create(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		struct err *e);
+
 /* Removes a file or a whole tree without following links or crossing mounts; absent is fine. */
 int path_remove_tree(int dirfd, const char *name, struct err *e);
 

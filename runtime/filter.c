@@ -40,8 +40,17 @@ void filter_rules_done(struct filter_rules *r)
 		for (size_t k = 0; k < r->archs[i].count; k++)
 			free(r->archs[i].rules[k].conds);
 		free(r->archs[i].rules);
+		free(r->archs[i].order);
 	}
 	*r = (struct filter_rules){ 0 };
+}
+
+void filter_rules_expect(struct filter_arch *arch, size_t count)
+{
+	if (count > arch->room) {
+		arch->rules = mem_realloc(arch->rules, count * sizeof(*arch->rules));
+		arch->room = count;
+	}
 }
 
 void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action,
@@ -52,7 +61,6 @@ void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action
 	arch->rules[arch->count] = (struct filter_rule){
 		.number = number,
 		.action = action,
-		.order = (uint32_t)arch->count,
 		.cond_count = (uint32_t)count,
 		.conds = count ? mem_memdup(conds, count * sizeof(*conds)) : NULL,
 	};
@@ -150,11 +158,16 @@ static void filter_rule(struct filter_program *p, const struct filter_rule *rule
 	}
 }
 
+static const struct filter_rule *filter_nth(const struct filter_arch *arch, size_t n)
+{
+	return &arch->rules[arch->order[n]];
+}
+
 static void filter_leaf(struct filter_program *p, const struct filter_arch *arch,
 			const struct filter_run *run)
 {
 	for (size_t i = 0; i < run->count; i++)
-		filter_rule(p, &arch->rules[run->first + i]);
+		filter_rule(p, filter_nth(arch, run->first + i));
 	filter_ret(p, run->action);
 }
 
@@ -279,17 +292,18 @@ static void filter_tree(struct filter_program *p, const struct filter_arch *arch
 	filter_tree(p, arch, runs + half, count - half);
 }
 
-static int filter_order(const void *a, const void *b)
+static int filter_order(const void *a, const void *b, void *rules)
 {
-	const struct filter_rule *x = a;
-	const struct filter_rule *y = b;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint32_t of_x = ((const struct filter_rule *)rules)[x].number;
+	uint32_t of_y = ((const struct filter_rule *)rules)[y].number;
 
-	if (x->number != y->number)
-		return x->number < y->number ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
+	if (of_x != of_y)
+		return of_x < of_y ? -1 : 1;
+	return x < y ? -1 : x > y;
 }
 
-#define FILTER_NUMBERS 1024 /* of system calls, in each of two sections */
+#define FILTER_NUMBERS 576 /* of system calls, in each of two sections; larger ones are slower */
 
 static size_t filter_bucket(uint32_t number)
 {
@@ -302,26 +316,25 @@ static size_t filter_bucket(uint32_t number)
 /* By number, of equals in the order of the list: by counting, as numbers are small and many. */
 static void filter_sort(struct filter_arch *arch)
 {
-	uint32_t begin[2 * FILTER_NUMBERS + 1] = { 0 };
-	struct filter_rule *sorted;
+	uint16_t begin[2 * FILTER_NUMBERS + 1] = { 0 };
 
+	arch->order = mem_realloc(NULL, (arch->count + 1) * sizeof(*arch->order));
 	for (size_t i = 0; i < arch->count; i++) {
 		size_t bucket = filter_bucket(arch->rules[i].number);
 
-		if (bucket == SIZE_MAX) {
-			qsort(arch->rules, arch->count, sizeof(*arch->rules), filter_order);
+		if (bucket == SIZE_MAX || arch->count > UINT16_MAX) {
+			for (size_t k = 0; k < arch->count; k++)
+				arch->order[k] = (uint32_t)k;
+			qsort_r(arch->order, arch->count, sizeof(*arch->order), filter_order,
+				arch->rules);
 			return;
 		}
 		begin[bucket + 1]++;
 	}
 	for (size_t i = 0; i < 2 * FILTER_NUMBERS; i++)
-		begin[i + 1] += begin[i];
-	sorted = mem_realloc(NULL, arch->count * sizeof(*sorted));
+		begin[i + 1] = (uint16_t)(begin[i + 1] + begin[i]);
 	for (size_t i = 0; i < arch->count; i++)
-		sorted[begin[filter_bucket(arch->rules[i].number)]++] = arch->rules[i];
-	free(arch->rules);
-	arch->rules = sorted;
-	arch->room = arch->count;
+		arch->order[begin[filter_bucket(arch->rules[i].number)]++] = (uint32_t)i;
 }
 
 static void filter_run_add(struct filter_runs *runs, struct filter_run run)
@@ -341,11 +354,11 @@ static void filter_run_add(struct filter_runs *runs, struct filter_run run)
 static struct filter_run filter_run_of(const struct filter_rules *r, const struct filter_arch *arch,
 				       size_t first, size_t count)
 {
-	struct filter_run run = { arch->rules[first].number, r->action, first, count };
+	struct filter_run run = { filter_nth(arch, first)->number, r->action, first, count };
 
 	for (size_t i = first; i < first + count; i++) {
-		if (arch->rules[i].cond_count == 0) {
-			run.action = arch->rules[i].action;
+		if (filter_nth(arch, i)->cond_count == 0) {
+			run.action = filter_nth(arch, i)->action;
 			run.count = 0;
 			break;
 		}
@@ -359,20 +372,24 @@ static void filter_section(const struct filter_rules *r, const struct filter_arc
 {
 	uint32_t behind = begin;
 
-	filter_run_add(runs, (struct filter_run){ .lo = begin, .action = r->action });
-	while (*next < arch->count && arch->rules[*next].number < end) {
+	while (*next < arch->count && filter_nth(arch, *next)->number < end) {
 		size_t first = *next;
+		uint32_t number = filter_nth(arch, first)->number;
 
-		while (*next < arch->count &&
-		       arch->rules[*next].number == arch->rules[first].number)
+		while (*next < arch->count && filter_nth(arch, *next)->number == number)
 			(*next)++;
+		if (number > behind)
+			filter_run_add(runs,
+				       (struct filter_run){ .lo = behind, .action = r->action });
 		filter_run_add(runs, filter_run_of(r, arch, first, *next - first));
-		behind = arch->rules[first].number + 1;
-		filter_run_add(runs, (struct filter_run){ .lo = behind, .action = r->action });
+		behind = number + 1;
 	}
-	if (r->enosys && behind > begin)
-		filter_run_add(runs, (struct filter_run){ .lo = behind,
-							  .action = SECCOMP_RET_ERRNO | ENOSYS });
+	filter_run_add(runs,
+		       (struct filter_run){
+			       .lo = behind,
+			       .action = r->enosys && behind > begin ? SECCOMP_RET_ERRNO | ENOSYS
+								     : r->action,
+		       });
 }
 
 static void filter_arch(struct filter_program *p, const struct filter_rules *r,

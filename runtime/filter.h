@@ -46,7 +46,6 @@ struct filter_cond {
 struct filter_rule {
 	uint32_t number;
 	uint32_t action; /* SECCOMP_RET_* with its data */
-	uint32_t order; /* of equals the first one in the list counts */
 	uint32_t cond_count;
 	struct filter_cond *conds; /* owned; NULL: none */
 };
@@ -55,7 +54,8 @@ struct filter_arch {
 	uint32_t audit; /* AUDIT_ARCH_* */
 	bool x32; /* numbers of x32 are rules too */
 	uint32_t x32_action; /* else this is their fate */
-	struct filter_rule *rules; /* owned */
+	struct filter_rule *rules; /* owned; of equals the first one counts */
+	uint32_t *order; /* owned: their indices by number */
 	size_t count;
 	size_t room;
 };
@@ -71,6 +71,8 @@ struct filter_rules {
 };
 
 void filter_rules_done(struct filter_rules *r);
+/* Room for so many at once: memory that grows is touched twice. */
+void filter_rules_expect(struct filter_arch *arch, size_t count);
 /* The conditions are copied. */
 void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action,
 		      const struct filter_cond *conds, size_t count);

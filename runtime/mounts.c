@@ -125,22 +125,27 @@ static int mounts_check_target(const struct spec_mount *m, const char *path, int
 	return err_set(e, EPERM, "nothing may be mounted inside of /proc there");
 }
 
+/* 1: it was made; 0: it was there */
 static int mounts_open_target(const struct birth *b, const char *path, bool folder, int *ret_fd,
 			      struct err *e)
 {
 	static const char *const real[] = { "/proc", "/sys", "/dev" };
 
 	for (size_t i = 0; i < sizeof(real) / sizeof(real[0]); i++) {
-		int r;
+		int r, made = 0;
 
 		if (!str_eq(path, real[i]))
 			continue;
-		if (mkdirat(b->root, path + 1, 0755) < 0 && errno != EEXIST)
-			return err_set(e, errno, "make %s", path);
 		r = path_open_strict(b->root, path, O_PATH | O_DIRECTORY, ret_fd, e);
+		if (r == -ENOENT) {
+			made = mkdirat(b->root, path + 1, 0755) == 0;
+			if (!made && errno != EEXIST)
+				return err_set(e, errno, "make %s", path);
+			r = path_open_strict(b->root, path, O_PATH | O_DIRECTORY, ret_fd, e);
+		}
 		if (r == -ELOOP || r == -ENOTDIR)
 			return err_set(e, -r, "%s of the rootfs is no folder", path);
-		return r;
+		return r < 0 ? r : made;
 	}
 	return rootfs_target(b->root, path, folder, ret_fd, e);
 }
@@ -245,20 +250,17 @@ static int mounts_new(struct birth *b, const struct spec_mount *m, const char *p
 	auto_fd int target = -1;
 	auto_fd int hidden = -1;
 	auto_free char *data = NULL;
-	struct err ignored = { 0 };
-	bool existed = path_open(b->root, path, &target, &ignored) == 0;
+	int made = mounts_open_target(b, path, true, &target, e);
 
-	fd_close(&target);
-	if (mounts_open_target(b, path, true, &target, e) < 0 ||
-	    mounts_check_target(m, path, target, -1, e) < 0)
+	if (made < 0 || mounts_check_target(m, path, target, -1, e) < 0)
 		return -e->code;
-	if (m->copy_up && existed) {
+	if (m->copy_up && !made) {
 		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (hidden < 0)
 			return err_set(e, errno, "open what is hidden");
 		flags &= ~(unsigned long)MS_RDONLY;
 	}
-	data = mounts_data(m, existed, target);
+	data = mounts_data(m, made == 0, target);
 	if (mounts_on(target, m->source ?: type, type, flags, data, e) < 0)
 		return -e->code;
 	return mounts_finish(b, m, path, hidden, e);

@@ -3,6 +3,8 @@
 #include "runtime/oci.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -182,6 +184,8 @@ int main(int argc, char **argv)
 	bool done = false;
 	int r;
 
+	/* memory goes back at the end, which is near */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	oci_fill_stdio();
 	log_init("berth-oci");
 	argc--;

@@ -95,8 +95,7 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 	s->bundle = mem_strdup(l->bundle);
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
-	if (state_write(s, e) < 0 ||
-	    path_replace(s->dir, "config.json", text, len, 0600, PATH_FAST, e) < 0)
+	if (state_write(s, e) < 0 || path_create(s->dir, "config.json", text, len, 0600, e) < 0)
 		return err_wrap(e, "record container %s", l->id);
 	return 0;
 }

@@ -127,9 +127,9 @@ int rootfs_target(int root, const char *path, bool folder, int *ret_fd, struct e
 	for (int i = 0; i < ROOTFS_LINKS_MAX; i++) {
 		int r = path_open(root, at, ret_fd, e);
 
-		if (r != -ENOENT)
-			return r;
-		if (rootfs_make_last(root, at, folder, e) < 0)
+		if (r == 0)
+			return i > 0;
+		if (r != -ENOENT || rootfs_make_last(root, at, folder, e) < 0)
 			return -e->code;
 	}
 	return err_set(e, ELOOP, "make %s", path);

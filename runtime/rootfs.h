@@ -16,7 +16,7 @@ int rootfs_attach(struct birth *b, struct err *e);
 /*
  * The place where something will be mounted: O_PATH of path inside root,
  * made as a folder or an empty file when it is missing. A link at its end
- * that leads nowhere is followed inside root.
+ * that leads nowhere is followed inside root. 1: it was made; 0: it was there.
  */
 int rootfs_target(int root, const char *path, bool folder, int *ret_fd, struct err *e);
 

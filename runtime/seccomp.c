@@ -283,10 +283,17 @@ static int seccomp_syscalls_read(const struct json *profile, struct filter_rules
 				 const bool *wanted, struct err *e)
 {
 	const struct json *list = NULL;
-	size_t n = 0;
+	size_t n = 0, total = 0;
 
 	if (json_get_array(profile, "syscalls", &list, e) < 0)
 		return -e->code;
+	json_each(node, list) {
+		const struct json *names = json_get(node, "names");
+
+		total += names ? names->count : 0;
+	}
+	for (size_t i = 0; i < r->arch_count; i++)
+		filter_rules_expect(&r->archs[i], r->archs[i].x32 ? 2 * total : total);
 	json_each(node, list) {
 		const struct json *names = NULL;
 		struct seccomp_entry en;

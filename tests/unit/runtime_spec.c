@@ -230,7 +230,7 @@ static void targets_are_made_inside_the_rootfs(void **state)
 		assert_int_equal(symlinkat(links[i][1], root, links[i][0]), 0);
 		if (str_eq(links[i][0], "chain"))
 			continue;
-		assert_int_equal(rootfs_target(root, links[i][0], false, &fd, &e), 0);
+		assert_int_equal(rootfs_target(root, links[i][0], false, &fd, &e), 1);
 		assert_int_equal(fstat(fd, &st), 0);
 		assert_true(S_ISREG(st.st_mode));
 		close(fd);
@@ -240,6 +240,8 @@ static void targets_are_made_inside_the_rootfs(void **state)
 	assert_true(path_exists(root, "made-by-up"));
 	assert_true(path_exists(root, "end/of/chain"));
 	int fd = -1;
+	assert_int_equal(rootfs_target(root, "/a/b//c/", true, &fd, &e), 1);
+	fd_close(&fd);
 	assert_int_equal(rootfs_target(root, "/a/b//c/", true, &fd, &e), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_mode, S_IFDIR | 0755);
@@ -247,7 +249,7 @@ static void targets_are_made_inside_the_rootfs(void **state)
 	assert_int_equal(symlinkat("loop", root, "loop"), 0);
 	assert_int_equal(rootfs_target(root, "loop", false, &fd, &e), -ELOOP);
 	assert_int_equal(symlinkat("/proc/self/root", root, "magic"), 0);
-	assert_true(rootfs_target(root, "magic", true, &fd, &e) == 0);
+	assert_true(rootfs_target(root, "magic", true, &fd, &e) >= 0);
 	close(fd);
 	assert_true(path_exists(root, "proc/self/root"));
 	assert_int_equal(path_remove_tree(AT_FDCWD, dir, &e), 0);
