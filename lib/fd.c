@@ -72,21 +72,21 @@ int fd_write_all(int fd, const void *data, size_t len, struct err *e)
 
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_len, struct err *e)
 {
-	size_t room = max < 4096 ? max + 1 : 4096;
-	auto_free char *buf = mem_realloc(NULL, room + 1);
 	struct stat st = { .st_size = 0 };
+	size_t room = 4096; /* the files of proc tell no size */
+	auto_free char *buf = NULL;
 	size_t len = 0;
 
+	if (fstat(fd, &st) == 0 && st.st_size > 0)
+		room = (size_t)st.st_size + 1;
+	if (room > max)
+		room = max + 1;
+	buf = mem_realloc(NULL, room + 1);
 	for (;;) {
 		ssize_t n;
 
 		if (len == room) {
-			/* the files of proc tell no size */
-			if (st.st_size == 0 && fstat(fd, &st) == 0 && (size_t)st.st_size > room)
-				room = (size_t)st.st_size;
-			else
-				room *= 2;
-			room = room < max ? room + 1 : max + 1;
+			room = room * 2 > max + 1 ? max + 1 : room * 2;
 			buf = mem_realloc(buf, room + 1);
 		}
 		n = read(fd, buf + len, room - len);
@@ -119,12 +119,10 @@ int fd_pidfd(pid_t pid, int *ret_fd, struct err *e)
 
 void fd_fill_standard(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	fd_close(&fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR | O_CLOEXEC) != fd)
+			return; /* in an initramfs there is none */
+	}
 }
 
 void fd_write_apart(int fd, const char *text)

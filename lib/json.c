@@ -39,23 +39,26 @@ struct json_reader {
 	struct err *e;
 };
 
+static struct json_block *json_new_block(struct json_tree *tree, size_t size)
+{
+	size_t want = tree->next > size ? tree->next : size;
+	struct json_block *b = mem_realloc(NULL, sizeof(*b) + want);
+
+	b->front = 0;
+	b->back = want;
+	b->older = tree->blocks;
+	tree->blocks = b;
+	if (tree->next < 1 << 20)
+		tree->next *= 2;
+	return b;
+}
+
 /* A block with room for size bytes. */
-static struct json_block *json_block(struct json_tree *tree, size_t size)
+static inline struct json_block *json_block(struct json_tree *tree, size_t size)
 {
 	struct json_block *b = tree->blocks;
 
-	if (!b || b->back - b->front < size) {
-		size_t want = tree->next > size ? tree->next : size;
-
-		b = mem_realloc(NULL, sizeof(*b) + want);
-		b->front = 0;
-		b->back = want;
-		b->older = tree->blocks;
-		tree->blocks = b;
-		if (tree->next < 1 << 20)
-			tree->next *= 2;
-	}
-	return b;
+	return b && b->back - b->front >= size ? b : json_new_block(tree, size);
 }
 
 static int json_refuse(const struct json_reader *r, const char *why)
@@ -372,32 +375,47 @@ static int json_compare_keys(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Looked for at the end and by sorting: with each key, thousands of keys would take seconds. */
-static int json_close(struct json_reader *r)
+static int json_twice(const struct json_reader *r, const char *key)
 {
-	const struct json *node = r->stack[--r->depth];
-	auto_free const char **many = NULL;
-	const char *few[16], **keys = few;
+	auto_free char *shown = str_escape(key, strlen(key), 64);
+
+	return err_set(r->e, EINVAL, "JSON: key %s twice", shown);
+}
+
+#define JSON_FEW 16
+
+/* Looked for at the end, of many by sorting: with each key, thousands would take seconds. */
+static int json_keys(const struct json_reader *r, const struct json *node)
+{
+	auto_free const char **keys = NULL;
 	size_t n = 0;
 
-	r->at++;
-	if (node->type == JSON_ARRAY || node->count < 2)
+	if (node->count <= JSON_FEW) {
+		json_each(a, node) {
+			for (const struct json *b = a->next; b; b = b->next) {
+				if (*a->key == *b->key && str_eq(a->key, b->key))
+					return json_twice(r, a->key);
+			}
+		}
 		return 0;
-	if (node->count > sizeof(few) / sizeof(few[0])) {
-		many = mem_array(node->count, sizeof(*many));
-		keys = many;
 	}
+	keys = mem_array(node->count, sizeof(*keys));
 	json_each(child, node)
 		keys[n++] = child->key;
 	qsort(keys, n, sizeof(*keys), json_compare_keys);
 	for (size_t i = 1; i < n; i++) {
-		if (str_eq(keys[i - 1], keys[i])) {
-			auto_free char *shown = str_escape(keys[i], strlen(keys[i]), 64);
-
-			return err_set(r->e, EINVAL, "JSON: key %s twice", shown);
-		}
+		if (str_eq(keys[i - 1], keys[i]))
+			return json_twice(r, keys[i]);
 	}
 	return 0;
+}
+
+static int json_close(struct json_reader *r)
+{
+	const struct json *node = r->stack[--r->depth];
+
+	r->at++;
+	return node->type == JSON_OBJECT ? json_keys(r, node) : 0;
 }
 
 static int json_run(struct json_reader *r)

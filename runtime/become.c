@@ -209,14 +209,18 @@ int become_stdio(struct birth *b, struct err *e)
 			fd = -1;
 		if (fd < 0 && null < 0)
 			null = become_null(b);
-		high[i] = fcntl(fd < 0 ? null : fd, F_DUPFD_CLOEXEC, 3 + b->preserve_fds);
+		high[i] = i;
+		if (fd != i)
+			high[i] = fcntl(fd < 0 ? null : fd, F_DUPFD_CLOEXEC, 3 + b->preserve_fds);
 		if (high[i] < 0)
 			return err_set(e, errno, "place descriptor %d", i);
 	}
 	for (int i = 0; i < 3; i++) {
-		if (dup2(high[i], i) < 0)
-			return err_set(e, errno, "place descriptor %d", i);
-		close(high[i]);
+		if (high[i] != i) {
+			if (dup2(high[i], i) < 0)
+				return err_set(e, errno, "place descriptor %d", i);
+			close(high[i]);
+		}
 		if (become_own(i, b->process->uid, e) < 0)
 			return -e->code;
 	}

@@ -58,8 +58,12 @@ static const char *const caps_names[] = {
 
 int caps_number(const char *name)
 {
+	if (strlen(name) <= strlen("CAP_"))
+		return -1;
 	for (size_t i = 0; i < CAPS_KNOWN; i++) {
-		if (strcasecmp(caps_names[i], name) == 0)
+		/* most differ in the letter behind CAP_ already */
+		if (((caps_names[i][4] ^ name[4]) & ~0x20) == 0 &&
+		    strcasecmp(caps_names[i], name) == 0)
 			return (int)i;
 	}
 	return -1;

@@ -45,6 +45,16 @@ struct create {
 	bool entered; /* the cgroup may have a process of ours */
 };
 
+/* The next child's pid namespace is pidns; ours is kept for the way back. */
+static int engine_lend(struct engine *en, int pidns, struct err *e)
+{
+	if (en->pidns < 0)
+		en->pidns = openat(en->proc, "self/ns/pid", O_RDONLY | O_CLOEXEC);
+	if (en->pidns < 0)
+		return err_set(e, errno, "open /proc/self/ns/pid");
+	return ns_pid_for_children(pidns, e);
+}
+
 int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, pid_t *ret_pid,
 		 int *ret_pidfd, struct err *e)
 {
@@ -61,7 +71,7 @@ int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, 
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)cgroup;
 	}
-	if (pidns >= 0 && ns_pid_for_children(pidns, e) < 0)
+	if (pidns >= 0 && engine_lend(en, pidns, e) < 0)
 		return -e->code;
 	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	code = errno;

@@ -35,8 +35,6 @@ int engine_init(struct engine *en, const char *cgroup_root, struct err *e)
 		err_set(e, errno, "open /proc");
 	else if (st.f_type != PROC_SUPER_MAGIC)
 		err_set(e, ENOTSUP, "/proc is not procfs");
-	else if ((made.pidns = openat(made.proc, "self/ns/pid", O_RDONLY | O_CLOEXEC)) < 0)
-		err_set(e, errno, "open /proc/self/ns/pid");
 	else if (cgroup_open_root(cgroup_root, &made.cgroup_root, e) == 0) {
 		*en = made;
 		return 0;

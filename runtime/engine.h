@@ -25,7 +25,7 @@ struct filter;
 struct engine {
 	int cgroup_root; /* the cgroup v2 mount */
 	int proc; /* the host's procfs, known to be one */
-	int pidns; /* our own pid namespace */
+	int pidns; /* our own pid namespace; -1 until a child is born into another */
 };
 
 /* cgroup_root: where cgroup v2 is mounted; NULL: /sys/fs/cgroup. */

@@ -53,6 +53,15 @@ void filter_rules_expect(struct filter_arch *arch, size_t count)
 	}
 }
 
+static struct filter_conds *filter_conds_copy(const struct filter_cond *conds, size_t count)
+{
+	struct filter_conds *copy = mem_alloc(sizeof(*copy) + count * sizeof(*conds));
+
+	copy->count = count;
+	memcpy(copy->rows, conds, count * sizeof(*conds));
+	return copy;
+}
+
 void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action,
 		      const struct filter_cond *conds, size_t count)
 {
@@ -61,8 +70,7 @@ void filter_rules_add(struct filter_arch *arch, uint32_t number, uint32_t action
 	arch->rules[arch->count] = (struct filter_rule){
 		.number = number,
 		.action = action,
-		.cond_count = (uint32_t)count,
-		.conds = count ? mem_memdup(conds, count * sizeof(*conds)) : NULL,
+		.conds = count ? filter_conds_copy(conds, count) : NULL,
 	};
 	arch->count++;
 }
@@ -141,8 +149,8 @@ static void filter_rule(struct filter_program *p, const struct filter_rule *rule
 {
 	size_t begin = p->count;
 
-	for (size_t i = 0; i < rule->cond_count; i++)
-		filter_cond(p, &rule->conds[i]);
+	for (size_t i = 0; rule->conds && i < rule->conds->count; i++)
+		filter_cond(p, &rule->conds->rows[i]);
 	filter_ret(p, rule->action);
 	for (size_t i = begin; i < p->count; i++) {
 		struct sock_filter *insn = &p->insns[i];
@@ -196,6 +204,34 @@ static void filter_jump_over(struct filter_program *p, size_t begin, unsigned sh
 	}
 }
 
+#define FILTER_NUMBERS 576 /* of system calls, in each of two sections; larger ones are slower */
+
+static size_t filter_width(const struct filter_run *run)
+{
+	uint32_t lo = run[0].lo, hi = run[1].lo;
+
+	return (hi < FILTER_NUMBERS ? hi : FILTER_NUMBERS) -
+	       (lo < FILTER_NUMBERS ? lo : FILTER_NUMBERS) + 1;
+}
+
+/* Where to part runs: the kernel walks once for each number, so wide ones come first. */
+static size_t filter_half(const struct filter_run *runs, size_t count)
+{
+	size_t all = 0, left = 0;
+
+	for (size_t i = 0; i < count; i++)
+		all += filter_width(&runs[i]);
+	for (size_t i = 0; i < count - 1; i++) {
+		size_t width = filter_width(&runs[i]);
+
+		/* the one in the middle goes where it is less */
+		if (2 * left + width >= all)
+			return i ?: 1;
+		left += width;
+	}
+	return count - 1;
+}
+
 /* A side of a jump that leads to an action, and all of a tree. */
 struct filter_exit {
 	size_t at;
@@ -212,13 +248,14 @@ struct filter_exits {
 static void filter_short_tree(struct filter_program *p, const struct filter_arch *arch,
 			      const struct filter_run *runs, size_t count, struct filter_exits *x)
 {
-	size_t half = count / 2;
 	size_t at = p->count;
+	size_t half;
 
 	if (count == 1) {
 		filter_leaf(p, arch, runs);
 		return;
 	}
+	half = filter_half(runs, count);
 	filter_jump(p, BPF_JGE, runs[half].lo, 0, 0);
 	if (half == 1 && runs->count == 0)
 		x->rows[x->count++] = (struct filter_exit){ at, false, runs->action, 0 };
@@ -274,12 +311,12 @@ static bool filter_share(struct filter_program *p, const struct filter_arch *arc
 	return true;
 }
 
-/* Depth is the logarithm of the number of runs. */
+/* As deep as the logarithm of the number of runs, less where they are wide. */
 static void filter_tree(struct filter_program *p, const struct filter_arch *arch,
 			const struct filter_run *runs, size_t count)
 {
-	size_t half = count / 2;
 	size_t begin = p->count;
+	size_t half;
 
 	if (filter_share(p, arch, runs, count))
 		return;
@@ -287,6 +324,7 @@ static void filter_tree(struct filter_program *p, const struct filter_arch *arch
 		filter_leaf(p, arch, runs);
 		return;
 	}
+	half = filter_half(runs, count);
 	filter_tree(p, arch, runs, half);
 	filter_jump_over(p, begin, BPF_JGE, runs[half].lo, true);
 	filter_tree(p, arch, runs + half, count - half);
@@ -303,8 +341,6 @@ static int filter_order(const void *a, const void *b, void *rules)
 	return x < y ? -1 : x > y;
 }
 
-#define FILTER_NUMBERS 576 /* of system calls, in each of two sections; larger ones are slower */
-
 static size_t filter_bucket(uint32_t number)
 {
 	uint32_t plain = number & ~FILTER_X32;
@@ -317,6 +353,7 @@ static size_t filter_bucket(uint32_t number)
 static void filter_sort(struct filter_arch *arch)
 {
 	uint16_t begin[2 * FILTER_NUMBERS + 1] = { 0 };
+	size_t last = 0;
 
 	arch->order = mem_realloc(NULL, (arch->count + 1) * sizeof(*arch->order));
 	for (size_t i = 0; i < arch->count; i++) {
@@ -330,8 +367,9 @@ static void filter_sort(struct filter_arch *arch)
 			return;
 		}
 		begin[bucket + 1]++;
+		last = bucket > last ? bucket : last;
 	}
-	for (size_t i = 0; i < 2 * FILTER_NUMBERS; i++)
+	for (size_t i = 0; i < last; i++)
 		begin[i + 1] = (uint16_t)(begin[i + 1] + begin[i]);
 	for (size_t i = 0; i < arch->count; i++)
 		arch->order[begin[filter_bucket(arch->rules[i].number)]++] = (uint32_t)i;
@@ -357,7 +395,7 @@ static struct filter_run filter_run_of(const struct filter_rules *r, const struc
 	struct filter_run run = { filter_nth(arch, first)->number, r->action, first, count };
 
 	for (size_t i = first; i < first + count; i++) {
-		if (filter_nth(arch, i)->cond_count == 0) {
+		if (!filter_nth(arch, i)->conds) {
 			run.action = filter_nth(arch, i)->action;
 			run.count = 0;
 			break;
@@ -395,7 +433,7 @@ static void filter_section(const struct filter_rules *r, const struct filter_arc
 static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 			struct filter_arch *arch)
 {
-	struct filter_runs runs = { .room = 2 * arch->count + 6 };
+	struct filter_runs runs = { .room = 2 * arch->count + 7 };
 	size_t next = 0;
 
 	runs.rows = mem_realloc(NULL, runs.room * sizeof(*runs.rows));
@@ -408,6 +446,7 @@ static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 			       (struct filter_run){ .lo = FILTER_X32, .action = arch->x32_action });
 	/* -1 is what a tracer writes to skip a call */
 	filter_run_add(&runs, (struct filter_run){ .lo = UINT32_MAX, .action = r->action });
+	runs.rows[runs.count].lo = UINT32_MAX; /* the end of the last one */
 	filter_load_data(p, offsetof(struct seccomp_data, nr));
 	filter_tree(p, arch, runs.rows, runs.count);
 	free(runs.rows);

@@ -40,14 +40,18 @@ struct filter_cond {
 };
 
 #define FILTER_CONDS 6
+
+struct filter_conds {
+	size_t count;
+	struct filter_cond rows[];
+};
 #define FILTER_X32 0x40000000u /* first number of x32 under AUDIT_ARCH_X86_64 */
 
 /* All conditions hold: the action. Without conditions it decides its number alone. */
 struct filter_rule {
 	uint32_t number;
 	uint32_t action; /* SECCOMP_RET_* with its data */
-	uint32_t cond_count;
-	struct filter_cond *conds; /* owned; NULL: none */
+	struct filter_conds *conds; /* owned; NULL: none */
 };
 
 struct filter_arch {

@@ -46,9 +46,12 @@ static const struct verb oci_verbs[] = {
 
 int oci_open(struct oci *oci, struct err *e)
 {
-	if (path_mkdirs(oci->root_path, 0700, e) < 0)
-		return -e->code;
 	oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (oci->root < 0 && errno == ENOENT) {
+		if (path_mkdirs(oci->root_path, 0700, e) < 0)
+			return -e->code;
+		oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	if (oci->root < 0)
 		return err_set(e, errno, "open %s", oci->root_path);
 	return engine_init(&oci->engine, NULL, e);
@@ -158,18 +161,6 @@ static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, str
 	return 0;
 }
 
-/* Descriptors 0, 1 and 2 are taken for granted everywhere. */
-static void oci_fill_stdio(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	} while (fd >= 0 && fd <= 2);
-	if (fd > 2)
-		close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	struct oci oci = {
@@ -186,7 +177,7 @@ int main(int argc, char **argv)
 
 	/* memory goes back at the end, which is near */
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
-	oci_fill_stdio();
+	fd_fill_standard();
 	log_init("berth-oci");
 	argc--;
 	argv++;

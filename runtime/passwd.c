@@ -40,13 +40,10 @@ char *passwd_home(int root, uid_t uid)
 	char *rest;
 	char *line;
 
-	/* looked at before it is opened: it may be a fifo or a device */
-	if (path_open(root, "etc/passwd", &fd, &ignored) < 0 || fstat(fd, &st) < 0 ||
-	    !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
-		return NULL;
-	fd_close(&fd);
+	/* it may be a fifo, or a device that the cgroup allows to be opened */
 	if (path_open_in(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, &fd, &ignored) <
 		    0 ||
+	    fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX ||
 	    fd_read_all(fd, PASSWD_MAX, &text, NULL, &ignored) < 0)
 		return NULL;
 	rest = text;
