@@ -56,7 +56,7 @@ int machine_mount_root(void *ctx, struct err *e)
 {
 	struct init *in = ctx;
 
-	return root_mount(in->kept.machine.root_dev, NEW_ROOT, e);
+	return mnt_is_mount(NEW_ROOT) ? 0 : root_mount(in->kept.machine.root_dev, NEW_ROOT, e);
 }
 
 static int root_extend(struct init *in, const char *label, struct err *e)
