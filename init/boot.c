@@ -156,7 +156,7 @@ static const struct boot_step boot_steps[] = {
 	{ { "kernel log", machine_kmsg, NULL }, BOTH, false, machine_kmsg },
 	{ { "limits", boot_limits, NULL }, INIT_NODE, false, NULL },
 	{ { "run folder", boot_run_folder, NULL }, ALL, true, NULL },
-	{ { "boot line", boot_line, NULL }, ALL, false, NULL },
+	{ { "boot line", boot_line, NULL }, ALL, false, boot_line },
 	{ { "configuration", boot_conf, NULL }, ALL, false, boot_conf_again },
 	{ { "cgroups", boot_cgroups, NULL }, INIT_NODE, true, boot_cgroups },
 	{ { "controllers", boot_controllers, NULL }, INIT_NODE, false, boot_controllers_again },

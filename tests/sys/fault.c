@@ -6,7 +6,8 @@
  *	fault exec KIND CALLS PROGRAM ARG...
  *	                           becomes PROGRAM; a child puts the fault into it
  *
- * CALLS are stops at system calls, two for each: its beginning and its end. A program
+ * CALLS are stops at system calls, two for each: its beginning and its end; @CALLS are
+ * ends of calls whose effect stays. A program
  * that has no handlers yet is let go on until it has: nobody goes on after a fault without.
  * So is one that begins an execve(2), which would take the fault away.
  *
@@ -18,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,41 @@ static void next_call(pid_t pid)
 	}
 }
 
+/* Calls whose effect stays when the caller forgets it. */
+static bool changes(uint64_t call)
+{
+	static const uint64_t calls[] = {
+		SYS_mount,  SYS_umount2,  SYS_chroot,  SYS_chdir,	 SYS_mkdir,    SYS_mkdirat,
+		SYS_rename, SYS_renameat, SYS_symlink, SYS_unlink,	 SYS_unlinkat, SYS_ioctl,
+		SYS_bind,   SYS_clone,	  SYS_clone3,  SYS_vfork,	 SYS_wait4,    SYS_waitid,
+		SYS_open,   SYS_openat,	  SYS_sendmsg, SYS_finit_module,
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (calls[i] == call)
+			return true;
+	}
+	return false;
+}
+
+/* To the end of the next such call. */
+static void next_change(pid_t pid)
+{
+	struct __ptrace_syscall_info info;
+	uint64_t call = SYS_getpid;
+
+	for (;;) {
+		next_call(pid);
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
+			die("read the call");
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+			call = info.entry.nr;
+		else if (info.op == PTRACE_SYSCALL_INFO_EXIT && !info.exit.is_error &&
+			 changes(call))
+			return;
+	}
+}
+
 /* SIGSYS is the last one that PID 1 learns to catch. */
 static bool has_handlers(pid_t pid)
 {
@@ -137,7 +174,7 @@ static bool begins_exec(pid_t pid)
 	return info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_execve;
 }
 
-static void inject(pid_t pid, const struct kind *kind, int calls)
+static void inject(pid_t pid, const struct kind *kind, const char *when)
 {
 	struct user_regs_struct regs;
 	struct iovec iov = { &regs, sizeof(regs) };
@@ -145,8 +182,8 @@ static void inject(pid_t pid, const struct kind *kind, int calls)
 	char path[32];
 	int fd;
 
-	for (int i = 0; i < calls; i++)
-		next_call(pid);
+	for (int i = atoi(when + (*when == '@')); i > 0; i--)
+		(*when == '@' ? next_change : next_call)(pid);
 	while (!has_handlers(pid) || begins_exec(pid))
 		next_call(pid);
 	if (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &iov) < 0)
@@ -195,7 +232,7 @@ static int exec_with_fault(char **argv)
 			if (ptrace(PTRACE_CONT, parent, 0, 0) < 0)
 				die("go on");
 		}
-		inject(parent, kind, atoi(argv[3]));
+		inject(parent, kind, argv[3]);
 		exit(0);
 	}
 	if (read(ready[0], &c, 1) != 1)
@@ -222,6 +259,6 @@ int main(int argc, char **argv)
 	/* stands for the start of a wait of ours: who follows us may begin */
 	puts("seized");
 	fflush(stdout);
-	inject(pid, find(argv[2]), atoi(argv[3]));
+	inject(pid, find(argv[2]), argv[3]);
 	return 0;
 }
