@@ -313,7 +313,10 @@ static int limits_apply_row(int dir, const struct limit *row, bool warn, struct 
 {
 	int r = limits_write(dir, row->file, row->value, e);
 
-	if (r == -ENOENT && row->other_file)
+	if (r != -ENOENT)
+		return r;
+	*e = (struct err){ 0 };
+	if (row->other_file)
 		r = limits_write(dir, row->other_file, row->other_value, e);
 	if (r != -ENOENT)
 		return r;

@@ -393,7 +393,7 @@ static int json_keys(const struct json_reader *r, const struct json *node)
 	if (node->count <= JSON_FEW) {
 		json_each(a, node) {
 			for (const struct json *b = a->next; b; b = b->next) {
-				if (*a->key == *b->key && str_eq(a->key, b->key))
+				if (str_is(a->key, b->key))
 					return json_twice(r, a->key);
 			}
 		}

@@ -51,7 +51,7 @@ static int schema_blame(const struct schema_item *i, const char *separator, stru
 bool schema_word(const struct schema_word *words, const char *name, unsigned long *ret)
 {
 	for (; words->name; words++) {
-		if (*words->name == *name && str_eq(words->name, name)) {
+		if (str_is(words->name, name)) {
 			*ret = words->value;
 			return true;
 		}

@@ -39,6 +39,12 @@ static inline bool str_eq(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* The same, for lists of words: most differ in the first letter already. */
+static inline bool str_is(const char *word, const char *text)
+{
+	return *word == *text && str_eq(word, text);
+}
+
 static inline bool str_starts(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -204,34 +204,6 @@ static void filter_jump_over(struct filter_program *p, size_t begin, unsigned sh
 	}
 }
 
-#define FILTER_NUMBERS 576 /* of system calls, in each of two sections; larger ones are slower */
-
-static size_t filter_width(const struct filter_run *run)
-{
-	uint32_t lo = run[0].lo, hi = run[1].lo;
-
-	return (hi < FILTER_NUMBERS ? hi : FILTER_NUMBERS) -
-	       (lo < FILTER_NUMBERS ? lo : FILTER_NUMBERS) + 1;
-}
-
-/* Where to part runs: the kernel walks once for each number, so wide ones come first. */
-static size_t filter_half(const struct filter_run *runs, size_t count)
-{
-	size_t all = 0, left = 0;
-
-	for (size_t i = 0; i < count; i++)
-		all += filter_width(&runs[i]);
-	for (size_t i = 0; i < count - 1; i++) {
-		size_t width = filter_width(&runs[i]);
-
-		/* the one in the middle goes where it is less */
-		if (2 * left + width >= all)
-			return i ?: 1;
-		left += width;
-	}
-	return count - 1;
-}
-
 /* A side of a jump that leads to an action, and all of a tree. */
 struct filter_exit {
 	size_t at;
@@ -248,14 +220,13 @@ struct filter_exits {
 static void filter_short_tree(struct filter_program *p, const struct filter_arch *arch,
 			      const struct filter_run *runs, size_t count, struct filter_exits *x)
 {
+	size_t half = count / 2;
 	size_t at = p->count;
-	size_t half;
 
 	if (count == 1) {
 		filter_leaf(p, arch, runs);
 		return;
 	}
-	half = filter_half(runs, count);
 	filter_jump(p, BPF_JGE, runs[half].lo, 0, 0);
 	if (half == 1 && runs->count == 0)
 		x->rows[x->count++] = (struct filter_exit){ at, false, runs->action, 0 };
@@ -311,12 +282,12 @@ static bool filter_share(struct filter_program *p, const struct filter_arch *arc
 	return true;
 }
 
-/* As deep as the logarithm of the number of runs, less where they are wide. */
+/* Depth is the logarithm of the number of runs. */
 static void filter_tree(struct filter_program *p, const struct filter_arch *arch,
 			const struct filter_run *runs, size_t count)
 {
+	size_t half = count / 2;
 	size_t begin = p->count;
-	size_t half;
 
 	if (filter_share(p, arch, runs, count))
 		return;
@@ -324,7 +295,6 @@ static void filter_tree(struct filter_program *p, const struct filter_arch *arch
 		filter_leaf(p, arch, runs);
 		return;
 	}
-	half = filter_half(runs, count);
 	filter_tree(p, arch, runs, half);
 	filter_jump_over(p, begin, BPF_JGE, runs[half].lo, true);
 	filter_tree(p, arch, runs + half, count - half);
@@ -340,6 +310,8 @@ static int filter_order(const void *a, const void *b, void *rules)
 		return of_x < of_y ? -1 : 1;
 	return x < y ? -1 : x > y;
 }
+
+#define FILTER_NUMBERS 576 /* of system calls, in each of two sections; larger ones are slower */
 
 static size_t filter_bucket(uint32_t number)
 {
@@ -433,7 +405,7 @@ static void filter_section(const struct filter_rules *r, const struct filter_arc
 static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 			struct filter_arch *arch)
 {
-	struct filter_runs runs = { .room = 2 * arch->count + 7 };
+	struct filter_runs runs = { .room = 2 * arch->count + 6 };
 	size_t next = 0;
 
 	runs.rows = mem_realloc(NULL, runs.room * sizeof(*runs.rows));
@@ -446,7 +418,6 @@ static void filter_arch(struct filter_program *p, const struct filter_rules *r,
 			       (struct filter_run){ .lo = FILTER_X32, .action = arch->x32_action });
 	/* -1 is what a tracer writes to skip a call */
 	filter_run_add(&runs, (struct filter_run){ .lo = UINT32_MAX, .action = r->action });
-	runs.rows[runs.count].lo = UINT32_MAX; /* the end of the last one */
 	filter_load_data(p, offsetof(struct seccomp_data, nr));
 	filter_tree(p, arch, runs.rows, runs.count);
 	free(runs.rows);

@@ -45,6 +45,7 @@ struct filter_conds {
 	size_t count;
 	struct filter_cond rows[];
 };
+
 #define FILTER_X32 0x40000000u /* first number of x32 under AUDIT_ARCH_X86_64 */
 
 /* All conditions hold: the action. Without conditions it decides its number alone. */

@@ -69,7 +69,7 @@ static const struct spec_option *spec_option_find(const struct spec_option *tabl
 						  const char *word)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (*table[i].name == *word && str_eq(table[i].name, word))
+		if (str_is(table[i].name, word))
 			return &table[i];
 	}
 	return NULL;

@@ -5,6 +5,9 @@
 #	bundle NAME [JQ-FILTER]   makes $WORK/NAME: a rootfs and a config.json like
 #	                          that of a Kubernetes container, changed by the filter;
 #	                          args and the like are easily set: .process.args = [...]
+#	busybox_rootfs DIR        the rootfs alone
+#	busybox_image DIR ARCHIVE an image of it by umoci, copied by skopeo into an
+#	                          archive as berth.test/busybox:1; else image.log says why
 #	oci ARGUMENTS...          berth-oci with its state in $root, for two minutes at most
 root=$WORK/state
 CAPS='["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FSETID","CAP_FOWNER","CAP_MKNOD","CAP_NET_RAW",
@@ -26,6 +29,17 @@ busybox_rootfs()
 		ln -s busybox "$1/bin/$applet"
 	done
 	printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n' > "$1/etc/passwd"
+}
+
+busybox_image()
+{
+	local from=$WORK/layout:busybox
+
+	{
+		umoci init --layout "$WORK/layout" && umoci new --image "$from" && umoci insert --image "$from" "$1" / &&
+			umoci config --image "$from" --config.cmd sh --config.env PATH=/bin &&
+			skopeo copy "oci:$from" "oci-archive:$2:berth.test/busybox:1"
+	} > "$WORK/image.log" 2>&1
 }
 
 bundle()

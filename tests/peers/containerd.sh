@@ -11,13 +11,7 @@ requires containerd ctr containerd-shim-runc-v2 skopeo umoci busybox jq script
 
 # an image of busybox, copied by skopeo into an archive
 busybox_rootfs "$WORK/rootfs"
-(
-	umoci init --layout "$WORK/layout"
-	umoci new --image "$WORK/layout:busybox"
-	umoci insert --image "$WORK/layout:busybox" "$WORK/rootfs" /
-	umoci config --image "$WORK/layout:busybox" --config.cmd sh --config.env PATH=/bin
-	skopeo copy "oci:$WORK/layout:busybox" "oci-archive:$WORK/image.tar:berth.test/busybox:1"
-) > "$WORK/image.log" 2>&1 || skip_all "no image: $(tail -n 1 "$WORK/image.log")"
+busybox_image "$WORK/rootfs" "$WORK/image.tar" || skip_all "no image: $(tail -n 1 "$WORK/image.log")"
 
 # the shim's sockets and logs lie at fixed places below /run
 mount -t tmpfs run /run

@@ -14,15 +14,9 @@ requires qemu-system-x86_64 busybox jq cpio criu podman conmon containerd ctr co
 . "$TOP/tests/vm/lib.sh"
 
 image=$WORK/image
-mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,mod,etc/containers,var/{tmp,lib},root,usr/lib64,usr/sbin,usr/bin}
+mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,etc/containers,var/{tmp,lib},root,usr/lib64,usr/sbin,usr/bin}
 ln -s usr/lib usr/lib64 usr/sbin "$image/"
-cp "$(command -v busybox)" "$image/bin/"
-for applet in $(busybox --list); do
-	case $applet in
-	busybox | tar | ip | script) ;;
-	*) ln -s busybox "$image/bin/$applet" ;;
-	esac
-done
+guest_busybox "$image" tar ip script
 cp "$BUILD/runtime/berth-oci" "$image/usr/bin/"
 for tool in crun podman conmon containerd ctr containerd-shim-runc-v2 criu ip tar script; do
 	cp "$(readlink -f "$(command -v $tool)")" "$image/usr/sbin/$tool"
@@ -39,13 +33,7 @@ state = "/run/containerd"
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 TOML
 busybox_rootfs "$image/rootfs"
-(
-	umoci init --layout "$WORK/layout"
-	umoci new --image "$WORK/layout:busybox"
-	umoci insert --image "$WORK/layout:busybox" "$image/rootfs" /
-	umoci config --image "$WORK/layout:busybox" --config.cmd sh --config.env PATH=/bin
-	skopeo copy "oci:$WORK/layout:busybox" "oci-archive:$image/image.tar:berth.test/busybox:1"
-) > "$WORK/image.log" 2>&1 || skip_all "no image: $(tail -n 1 "$WORK/image.log")"
+busybox_image "$image/rootfs" "$image/image.tar" || skip_all "no image: $(tail -n 1 "$WORK/image.log")"
 
 cat > "$image/init" << 'INIT'
 #!/bin/sh
@@ -144,7 +132,6 @@ with_containerd() {
 	i=0
 	until c task ls | grep -q 'd .*STOPPED' || [ $i -ge 60 ]; do sleep 1; i=$((i + 1)); done
 	is "containerd: kill and delete" "$(c task delete d > /dev/null 2>&1; c container delete d 2>&1; c container ls -q)" ""
-	last=$(tail -n 1 /tmp/vol/count)
 	is "containerd: restore" "$(c container restore --live --rw f berth.test/kept:1 > /tmp/said 2>&1 && grows /tmp/vol/count ||
 		cat /tmp/said)" yes
 	is "containerd: exec in the restored one" "$(c task exec --exec-id e3 f echo again 2>&1)" again
@@ -164,17 +151,10 @@ echo "1..$n"
 poweroff -f
 INIT
 chmod +x "$image/init"
-order="crc32c_generic libcrc32c nfnetlink nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack nf_conntrack_netlink nf_tables
-	inet_diag tcp_diag udp_diag raw_diag unix_diag netlink_diag af_packet_diag tun veth"
-echo $order > "$image/mod/order"
 
 for kernel in "${@:-6.12}"; do
 	guest_kernel "$kernel" || continue
-	rm -f "$image"/mod/*.ko*
-	for module in $order; do
-		find "$kernel_dir/lib/modules" -name "$module.ko*" -exec cp {} "$image/mod/" \;
-	done
-	find "$image/mod" -name '*.xz' -exec xz -d {} +
+	guest_criu_modules "$image"
 	guest_pack "$image"
 	guest_run "$kernel" 2048 600
 done

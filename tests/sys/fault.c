@@ -6,10 +6,10 @@
  *	fault exec KIND CALLS PROGRAM ARG...
  *	                           becomes PROGRAM; a child puts the fault into it
  *
- * CALLS are stops at system calls, two for each: its beginning and its end; @CALLS are
- * ends of calls whose effect stays. A program
- * that has no handlers yet is let go on until it has: nobody goes on after a fault without.
- * So is one that begins an execve(2), which would take the fault away.
+ * CALLS are stops at system calls, two for each: its beginning and its end; @CALLS are ends
+ * of calls whose effect stays. A program that has no handlers yet is let go on until it has:
+ * nobody goes on after a fault without. So is one that begins an execve(2), which would take
+ * the fault away.
  *
  * The code of the fault is written over the current program counter, through /proc/PID/mem.
  */
@@ -111,6 +111,15 @@ static void next_call(pid_t pid)
 	}
 }
 
+static struct __ptrace_syscall_info call_of(pid_t pid)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
+		die("read the call");
+	return info;
+}
+
 /* Calls whose effect stays when the caller forgets it. */
 static bool changes(uint64_t call)
 {
@@ -131,13 +140,13 @@ static bool changes(uint64_t call)
 /* To the end of the next such call. */
 static void next_change(pid_t pid)
 {
-	struct __ptrace_syscall_info info;
 	uint64_t call = SYS_getpid;
 
 	for (;;) {
+		struct __ptrace_syscall_info info;
+
 		next_call(pid);
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
-			die("read the call");
+		info = call_of(pid);
 		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 			call = info.entry.nr;
 		else if (info.op == PTRACE_SYSCALL_INFO_EXIT && !info.exit.is_error &&
@@ -167,10 +176,8 @@ static bool has_handlers(pid_t pid)
 
 static bool begins_exec(pid_t pid)
 {
-	struct __ptrace_syscall_info info;
+	struct __ptrace_syscall_info info = call_of(pid);
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
-		die("read the call");
 	return info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_execve;
 }
 

@@ -15,15 +15,10 @@ requires qemu-system-x86_64 busybox jq cpio criu unshare
 . "$(dirname "$0")/lib.sh"
 
 image=$WORK/image
-mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,b,mod,usr/lib64,usr/sbin}
+mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,b,usr/lib64,usr/sbin}
 ln -s usr/lib usr/lib64 usr/sbin "$image/"
-cp "$(command -v busybox)" "$BUILD/runtime/berth-oci" "$image/bin/"
-for applet in $(busybox --list); do
-	case $applet in
-	busybox | tar | ip) ;;
-	*) ln -s busybox "$image/bin/$applet" ;;
-	esac
-done
+guest_busybox "$image" tar ip
+cp "$BUILD/runtime/berth-oci" "$image/bin/"
 # what criu runs itself
 for tool in criu ip tar; do
 	cp "$(readlink -f "$(command -v $tool)")" "$image/usr/sbin/$tool"
@@ -139,17 +134,10 @@ echo "1..$n"
 poweroff -f
 INIT
 chmod +x "$image/init"
-order="crc32c_generic libcrc32c nfnetlink nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack nf_conntrack_netlink nf_tables
-	inet_diag tcp_diag udp_diag raw_diag unix_diag netlink_diag af_packet_diag tun veth"
-echo $order > "$image/mod/order"
 
 for kernel in "${@:-6.12}"; do
 	guest_kernel "$kernel" || continue
-	rm -f "$image"/mod/*.ko*
-	for module in $order; do
-		find "$kernel_dir/lib/modules" -name "$module.ko*" -exec cp {} "$image/mod/" \;
-	done
-	find "$image/mod" -name '*.xz' -exec xz -d {} +
+	guest_criu_modules "$image"
 	guest_pack "$image"
 	guest_run "$kernel" 768 400
 done

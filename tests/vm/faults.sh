@@ -10,15 +10,15 @@
 # of the seven kinds in turn, so many stops at system calls after its exec as
 # SEED (of the clock) says, or as soon after them as PID 1 has its handlers; with
 # UP it is UP on the first one's way up, and one more on each next one's; with
-# @UP so many ends of system calls whose effect stays. A
-# machine that is up by then is asked for its status until the fault is there.
+# @UP so many ends of system calls whose effect stays. A machine that is up by
+# then is asked for its status until the fault is there.
 . "$(dirname "$0")/../tap.sh"
 . "$TOP/tests/vm/vm.sh"
 at_exit vm_kill
 [ "$(uname -m)" = x86_64 ] || skip_all "the faults are written for x86-64"
 requires qemu-system-x86_64 mkfs.erofs veritysetup jq cpio debugfs
 sanitized && skip_all "the sanitizers' runtime is no static program, which an initramfs takes"
-boots=${1:-3} RANDOM=$((${2:-$EPOCHSECONDS} % 32768)) first=${3:-0}
+boots=${1:-3} RANDOM=$((${2:-$EPOCHSECONDS} % 32768)) first=${3-}
 kinds=(segv bus abrt fpe ill sys stack)
 dir=$WORK/vm
 
@@ -36,10 +36,15 @@ told()
 boot()
 {
 	local name="boot $1" kind=${kinds[$1 % 7]} other=${kinds[($1 + 3) % 7]}
-	local at up=$((${first#@} ? ${first#@} + $1 : RANDOM % 900)) down=$((5 + RANDOM % 240))
-	at=${first%%[!@]*}
-	echo "# boot $1: $kind after $at$up calls, $other after $down on the way down"
-	vm_start "$dir" --initramfs "$WORK/ramfs.cpio" --append "rdinit=/fault -- exec $kind $at$up /init" --limit 200
+	local up down
+	case $first in
+	'') up=$((RANDOM % 900)) ;;
+	@*) up=@$((${first#@} + $1)) ;;
+	*) up=$((first + $1)) ;;
+	esac
+	down=$((5 + RANDOM % 240))
+	echo "# boot $1: $kind after $up calls, $other after $down on the way down"
+	vm_start "$dir" --initramfs "$WORK/ramfs.cpio" --append "rdinit=/fault -- exec $kind $up /init" --limit 200
 	is "$name: PID 1 goes on after a fault ($kind), with each service once and no step failed" "$(vm_sh '
 		i=0
 		until { dmesg; berthctl log init; } | grep -q "went on after a fault" || [ $((i += 1)) -gt 300 ]; do

@@ -5,6 +5,8 @@
 # prints TAP on the serial line and powers off.
 #
 #	guest_kernel NAME    sets kernel_dir, or a named skip and 1
+#	guest_busybox IMAGE [NAME...]   busybox in its bin, with all applets but these
+#	guest_criu_modules IMAGE        what criu wants of that kernel, in mod by mod/order
 #	guest_pack IMAGE     the folder as the initramfs
 #	guest_run NAME MIB SECONDS   boots it and counts its lines, each "NAME: ..."
 guest_kernel()
@@ -13,6 +15,35 @@ guest_kernel()
 		skip "kernel $1" "$(tail -n 1 "$WORK/kernel.log")"
 		return 1
 	}
+}
+
+guest_busybox()
+{
+	local applet
+
+	mkdir -p "$1/bin"
+	cp "$(command -v busybox)" "$1/bin/"
+	for applet in $(busybox --list); do
+		case " busybox ${*:2} " in
+		*" $applet "*) ;;
+		*) ln -s busybox "$1/bin/$applet" ;;
+		esac
+	done
+}
+
+guest_criu_modules()
+{
+	local module modules=(crc32c_generic libcrc32c nfnetlink nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack
+		nf_conntrack_netlink nf_tables inet_diag tcp_diag udp_diag raw_diag unix_diag netlink_diag
+		af_packet_diag tun veth)
+
+	rm -rf "$1/mod"
+	mkdir "$1/mod"
+	for module in "${modules[@]}"; do
+		find "$kernel_dir/lib/modules" -name "$module.ko*" -exec cp {} "$1/mod/" \;
+	done
+	find "$1/mod" -name '*.xz' -exec xz -d {} +
+	echo "${modules[@]}" > "$1/mod/order"
 }
 
 guest_pack()

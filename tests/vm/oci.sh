@@ -14,11 +14,8 @@ requires qemu-system-x86_64 busybox jq cpio
 
 image=$WORK/image
 mkdir -p "$image"/{bin,proc,sys,dev,tmp,new,b}
-cp "$(command -v busybox)" "$image/bin/"
+guest_busybox "$image"
 cp "$BUILD/runtime/berth-oci" "$image/bin/"
-for applet in $(busybox --list); do
-	[ "$applet" = busybox ] || ln -s busybox "$image/bin/$applet"
-done
 
 # make NAME SCRIPT [FILTER]: a bundle that runs the script
 make()
