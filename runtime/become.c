@@ -62,6 +62,7 @@ static void become_close_others(const struct birth *b)
 	keep[n++] = b->rootfs;
 	keep[n++] = b->target;
 	keep[n++] = b->timens;
+	keep[n++] = b->root;
 	keep[n++] = b->engine->proc;
 	for (int i = 0; i < 3; i++)
 		keep[n++] = b->stdio[i];

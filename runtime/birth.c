@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -181,8 +182,11 @@ static int birth_join_container(struct birth *b, struct err *e)
 		return err_set(e, errno, "join the container's namespaces");
 	if (b->timens >= 0 && setns(b->timens, CLONE_NEWTIME) < 0)
 		return err_set(e, errno, "join the container's time namespace");
+	if (b->root >= 0 && (fchdir(b->root) < 0 || chroot(".") < 0))
+		return err_set(e, errno, "enter the container's root");
 	fd_close(&b->target);
 	fd_close(&b->timens);
+	fd_close(&b->root);
 	if (b->userns && become_root(b, e) < 0)
 		return -e->code;
 	birth_leave_host(b);
@@ -263,6 +267,9 @@ static void __attribute__((noreturn)) birth_fail(struct birth *b, struct err *e)
 {
 	struct err ignored = { 0 };
 
+	/* in a namespace that the engine is not in, nobody else takes it away */
+	if (b->ns[SPEC_NS_MOUNT] >= 0 && b->root >= 0 && fchdir(b->root) == 0)
+		(void)umount2(".", MNT_DETACH);
 	(void)sync_send(b->sync, SYNC_FAILED, e, -1, &ignored);
 	_exit(1);
 }

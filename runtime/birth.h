@@ -36,13 +36,14 @@ struct birth {
 	int ns[SPEC_NS_COUNT]; /* to be joined, or -1 */
 	int target; /* exec: pidfd of a process of the container, or -1 */
 	unsigned long target_flags; /* exec: which of its namespaces */
+	int root; /* the container's root folder, O_PATH; before an exec has joined it: -1, or where
+		     joining does not lead */
 
 	/* made on the way, in our own mount namespace */
 	int bundle; /* descriptor of the folder */
 	int null; /* the host's null device */
 	int self; /* the host's view of /proc/self */
 	int label; /* where the security label for execve is written; -1: none wanted */
-	int root; /* the container's root folder, O_PATH */
 	int *sources; /* owned: a descriptor a mount, -1 where none was opened yet */
 	int *devices; /* owned: the host's nodes where none can be made, see dev_open(); NULL: none
 		       */

@@ -25,6 +25,7 @@
 #include "runtime/engine_int.h"
 #include "runtime/hooks.h"
 #include "runtime/lsm.h"
+#include "runtime/mntns.h"
 #include "runtime/ns.h"
 #include "runtime/notify.h"
 #include "runtime/place.h"
@@ -130,6 +131,22 @@ static char *create_annotations(const struct spec *s)
 	return json_out_take(&o);
 }
 
+/* Where mounts of its own will lie that do not go with a namespace. */
+static int create_under(struct create *cr, struct err *e)
+{
+	const struct engine_create *a = cr->args;
+	const char *root = a->spec->root_path;
+
+	if (!cr->c.shared_mounts)
+		return 0;
+	if (a->rootfs >= 0)
+		cr->c.rootfs = mem_strdup(a->bundle);
+	else
+		cr->c.rootfs =
+			root[0] == '/' ? mem_strdup(root) : mem_printf("%s/%s", a->bundle, root);
+	return mntns_under(a->spec, cr->c.rootfs, &cr->c.under, e);
+}
+
 static void create_describe(struct create *cr)
 {
 	const struct spec *s = cr->args->spec;
@@ -142,6 +159,7 @@ static void create_describe(struct create *cr)
 	cr->c.lenient = cr->args->missing_controllers_warn;
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
 	cr->c.timens = s->ns[SPEC_NS_TIME].given;
+	cr->c.shared_mounts = mntns_is_shared(s);
 	cr->c.common = s->common;
 }
 
@@ -160,6 +178,8 @@ static int create_prepare(struct create *cr, struct err *e)
 	if (create_check(cr, e) < 0)
 		return -e->code;
 	create_describe(cr);
+	if (create_under(cr, e) < 0)
+		return -e->code;
 	if (limits_parse(s->resources, &cr->limits, e) < 0 ||
 	    devices_parse(s->resources, &cr->devices, e) < 0 ||
 	    seccomp_compile(s->seccomp, seccomp_has_x32(), &cr->c.filter, e) < 0)
@@ -344,6 +364,8 @@ static void create_undo(struct create *cr)
 	struct err e = { 0 };
 
 	engine_reap(cr->c.pid, &cr->c.pidfd);
+	if (cr->c.rootfs && mntns_clear(cr->c.rootfs, cr->c.under, &e) < 0)
+		log_warn("container %s: %s", cr->c.id, err_text(&e));
 	if (cr->c.cgroup < 0)
 		return;
 	/* hooks of the child may have left something behind */

@@ -20,6 +20,7 @@
 #include "lib/str.h"
 #include "runtime/filter.h"
 #include "runtime/hooks.h"
+#include "runtime/mntns.h"
 
 #include <linux/mount.h>
 
@@ -79,6 +80,7 @@ void container_done(struct container *c)
 	free(c->cgroup_path);
 	free(c->annotations);
 	free(c->hooks);
+	free(c->rootfs);
 	filter_free(c->filter);
 	fd_close(&c->cgroup);
 	fd_close(&c->pidfd);
@@ -168,7 +170,7 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 	};
 	struct err hook = { 0 };
 
-	if (engine_empty(en, c, e) < 0)
+	if (engine_empty(en, c, e) < 0 || (c->rootfs && mntns_clear(c->rootfs, c->under, e) < 0))
 		return err_wrap(e, "delete container %s", c->id);
 	fd_close(&c->start);
 	fd_close(&c->console);

@@ -58,6 +58,9 @@ struct container {
 		       */
 	bool userns; /* the container has a user namespace of its own */
 	bool timens; /* and a time namespace */
+	bool shared_mounts; /* but no mount namespace: mntns.h */
+	char *rootfs; /* path of its root folder; NULL unless shared_mounts */
+	uint64_t under; /* mntns_under() */
 	struct spec_common common;
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */

@@ -68,6 +68,18 @@ static int exec_open_time(struct engine *en, const struct container *c, int *ret
 	return 0;
 }
 
+/* In a mount namespace that others have too its root is a folder. */
+static int exec_open_root(struct engine *en, const struct container *c, int *ret_fd, struct err *e)
+{
+	auto_free char *path = mem_printf("%d/root", c->pid);
+	int fd = c->shared_mounts ? openat(en->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (c->shared_mounts && fd < 0)
+		return err_set(e, errno == ENOENT ? ESRCH : errno, "container not running");
+	*ret_fd = fd;
+	return 0;
+}
+
 /*
  * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
  * used again) without giving it controllers, for the limits are the container's.
@@ -190,11 +202,12 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	auto_fd int pidns = -1;
 	auto_fd int target = -1;
 	auto_fd int timens = -1;
+	auto_fd int root = -1;
 	struct err ignored = { 0 };
 	int r;
 
 	if (exec_check(c, args, e) < 0 || exec_open_target(en, c, &target, &pidns, e) < 0 ||
-	    exec_open_time(en, c, &timens, e) < 0)
+	    exec_open_time(en, c, &timens, e) < 0 || exec_open_root(en, c, &root, e) < 0)
 		return err_wrap(e, "exec in container %s", c->id);
 	b.engine = en;
 	b.id = c->id;
@@ -211,6 +224,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);
 	b.userns = c->userns;
 	b.timens = timens;
+	b.root = root;
 	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
 		r = exec_clone_on(en, c, &b, pidns, !args->cgroup, &x, e);

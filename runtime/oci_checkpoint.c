@@ -17,6 +17,7 @@
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/criu.h"
+#include "runtime/mntns.h"
 #include "runtime/oci.h"
 #include "runtime/oci_life.h"
 #include "runtime/options.h"
@@ -207,6 +208,8 @@ static int checkpoint_dump(const struct checkpoint *c, const struct state *s, st
 
 	if (spec_load(s->dir, &spec, e) < 0)
 		return -e->code;
+	if (mntns_is_shared(&spec))
+		return err_set(e, ENOTSUP, "checkpoint of a container without a mount namespace");
 	if (spec.process.terminal)
 		return err_set(e, ENOTSUP, "checkpoint of a container with a terminal");
 	if (checkpoint_check(c, 0700, &images, &work, e) < 0)

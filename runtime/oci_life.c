@@ -18,6 +18,7 @@
 #include "lib/str.h"
 #include "runtime/engine_int.h"
 #include "runtime/filter.h"
+#include "runtime/mntns.h"
 #include "runtime/oci.h"
 #include "runtime/oci_life.h"
 #include "runtime/options.h"
@@ -95,7 +96,9 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 	s->bundle = mem_strdup(l->bundle);
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
-	if (state_write(s, e) < 0 || path_create(s->dir, "config.json", text, len, 0600, e) < 0)
+	s->shared_mounts = mntns_is_shared(&l->spec);
+	if (mntns_under(&l->spec, s->rootfs, &s->under, e) < 0 || state_write(s, e) < 0 ||
+	    path_create(s->dir, "config.json", text, len, 0600, e) < 0)
 		return err_wrap(e, "record container %s", l->id);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
+#include "runtime/mntns.h"
 
 #define ROOTFS_LINKS_MAX 32
 
@@ -40,8 +41,9 @@ int rootfs_attach(struct birth *b, struct err *e)
 {
 	auto_fd int place = -1;
 	auto_fd int copy = -1;
+	bool shared = mntns_is_shared(b->spec);
 
-	if (rootfs_cut_off(b->spec, e) < 0)
+	if (!shared && rootfs_cut_off(b->spec, e) < 0)
 		return -e->code;
 	if (b->rootfs < 0) {
 		/* no link: mount points are made in there */
@@ -59,7 +61,8 @@ int rootfs_attach(struct birth *b, struct err *e)
 	    mnt_attach(b->rootfs < 0 ? copy : b->rootfs, b->rootfs < 0 ? place : b->bundle, e) < 0)
 		return err_wrap(e, "attach the rootfs");
 	b->root = b->rootfs < 0 ? fd_take(&copy) : b->rootfs;
-	return 0;
+	/* the mount it lies on may have made it one that is seen elsewhere */
+	return shared ? mnt_set(b->root, 0, 0, MS_PRIVATE, true, e) : 0;
 }
 
 /* Folder and name of the last part of a path. */
@@ -215,7 +218,11 @@ int rootfs_pivot(struct birth *b, struct err *e)
 {
 	if (fchdir(b->root) < 0)
 		return err_set(e, errno, "enter the rootfs");
-	if (b->no_pivot) {
+	if (mntns_is_shared(b->spec)) {
+		/* the others that live there keep their root */
+		if (chroot(".") < 0)
+			return err_set(e, errno, "change root to the rootfs");
+	} else if (b->no_pivot) {
 		if (rootfs_move(e) < 0)
 			return -e->code;
 	} else {

@@ -4,6 +4,7 @@
 #include <sys/personality.h>
 
 #include "lib/str.h"
+#include "runtime/mntns.h"
 #include "runtime/spec.h"
 #include "runtime/spec_int.h"
 #include "runtime/sysctl.h"
@@ -131,8 +132,10 @@ static int spec_namespaces_check(struct spec *s, struct err *e)
 			return err_set(e, EINVAL, "namespaces[%zu].type: given twice", i);
 		*ns = (struct spec_namespace){ true, row->path };
 	}
-	if (!s->ns[SPEC_NS_MOUNT].given || s->ns[SPEC_NS_MOUNT].path)
-		return err_set(e, ENOTSUP, "namespaces: without a new mount namespace");
+	/* who is root there only may not mount in a namespace of the host's root */
+	if (s->ns[SPEC_NS_USER].given && mntns_is_shared(s))
+		return err_set(e, EINVAL,
+			       "namespaces: a user namespace needs a new mount namespace");
 	return 0;
 }
 

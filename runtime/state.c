@@ -36,13 +36,22 @@ static int state_check(void *state, struct err *e)
 
 #define AT(member) SCHEMA_AT(struct state, member)
 static const struct schema_row state_rows[] = {
-	{ "id", SCHEMA_STRING, AT(name) },	    { "bundle", SCHEMA_STRING, AT(bundle) },
-	{ "rootfs", SCHEMA_STRING, AT(rootfs) },    { "created", SCHEMA_STRING, AT(created) },
-	{ "owner", SCHEMA_UINT, AT(owner) },	    { "pid", SCHEMA_INT, AT(pid) },
-	{ "pidStart", SCHEMA_UINT, AT(pid_start) }, { "cgroup", SCHEMA_STRING, AT(cgroup_path) },
-	{ "userns", SCHEMA_BOOL, AT(userns) },	    { "timens", SCHEMA_BOOL, AT(timens) },
-	{ "common", SCHEMA_BOOL, AT(common) },	    { "annotations", SCHEMA_RAW, AT(annotations) },
-	{ "hooks", SCHEMA_STRING, AT(hooks) },	    { "" },
+	{ "id", SCHEMA_STRING, AT(name) },
+	{ "bundle", SCHEMA_STRING, AT(bundle) },
+	{ "rootfs", SCHEMA_STRING, AT(rootfs) },
+	{ "created", SCHEMA_STRING, AT(created) },
+	{ "owner", SCHEMA_UINT, AT(owner) },
+	{ "pid", SCHEMA_INT, AT(pid) },
+	{ "pidStart", SCHEMA_UINT, AT(pid_start) },
+	{ "cgroup", SCHEMA_STRING, AT(cgroup_path) },
+	{ "userns", SCHEMA_BOOL, AT(userns) },
+	{ "timens", SCHEMA_BOOL, AT(timens) },
+	{ "sharedMounts", SCHEMA_BOOL, AT(shared_mounts) },
+	{ "under", SCHEMA_UINT, AT(under) },
+	{ "common", SCHEMA_BOOL, AT(common) },
+	{ "annotations", SCHEMA_RAW, AT(annotations) },
+	{ "hooks", SCHEMA_STRING, AT(hooks) },
+	{ "" },
 };
 static const struct schema state_schema = { .rows = state_rows, .check = state_check };
 
@@ -230,6 +239,9 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.hooks = s->hooks ? mem_strdup(s->hooks) : NULL;
 	c.userns = s->userns;
 	c.timens = s->timens;
+	c.shared_mounts = s->shared_mounts;
+	c.rootfs = s->shared_mounts && s->rootfs ? mem_strdup(s->rootfs) : NULL;
+	c.under = s->under;
 	if (s->common && state_common(s, &c.common, e) < 0) {
 		container_done(&c);
 		return -e->code;

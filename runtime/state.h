@@ -26,7 +26,8 @@ struct state {
 	pid_t pid; /* 0: none yet */
 	uint64_t pid_start; /* tells the process from a later one of the same number */
 	char *cgroup_path;
-	bool userns, timens;
+	bool userns, timens, shared_mounts;
+	uint64_t under; /* of struct container */
 	bool common; /* config.json has more that holds for execs too */
 	char *annotations; /* JSON object or NULL */
 	char *hooks; /* JSON or NULL */

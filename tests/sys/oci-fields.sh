@@ -248,6 +248,46 @@ like "a name that is none is refused" "$(run '.linux.netDevices = { d0: { name: 
 like "a link without a network namespace is" \
 	"$(run '.linux.netDevices = { d0: {} } | .linux.namespaces |= map(select(.type != "network"))' true)" 'netDevices: without a network namespace'
 
+# a mount namespace that others have too --------------------------------------
+
+visible='.linux.namespaces |= map(select(.type != "mount"))'
+is "in the host's mount namespace the rootfs is the root all the same" \
+	"$(run "$visible" 'readlink /proc/self/ns/mnt; ls -d /work 2>&1; ls -d /bin; cat /proc/keys
+		touch /proc/sys/kernel/x 2>&1; test -c /dev/null && echo null')" \
+	"$(readlink /proc/self/ns/mnt; printf '%s\n' 'ls: /work: No such file or directory' /bin \
+		'touch: /proc/sys/kernel/x: No such file or directory' null)"
+for how in private shared; do
+	mount --make-rprivate / && mount --make-r$how /
+	snapshot > "$WORK/mounted"
+	bundle seen "$visible | .root.readonly = true | .process.args = [\"sleep\", \"1000\"]"
+	oci run --detach --bundle "$WORK/seen" seen < /dev/null
+	is "$how: its mounts are seen by the host, over its rootfs" \
+		"$(awk -v r="$WORK/seen/rootfs" '$5 == r || $5 == r "/dev/shm"' /proc/self/mountinfo | wc -l)" 2
+	is "$how: an exec has the same root, read-only" \
+		"$(oci exec seen sh -c 'ls -d /bin; ls -d /work; touch /x' 2>&1 | tr '\n' ' ')" \
+		"/bin ls: /work: No such file or directory touch: /x: Read-only file system "
+	oci delete --force seen
+	bundle lost "$visible | .process.args = [\"/no/such\"]"
+	like "$how: one that cannot be made" "$(oci run --bundle "$WORK/lost" lost 2>&1 < /dev/null)" 'exec /no/such'
+	snapshot > "$WORK/after"
+	ok "$how: after both nothing is left" diff "$WORK/mounted" "$WORK/after"
+done
+mount --make-rprivate /
+
+unshare -m sleep 1000 &
+other=$!
+elsewhere() { [ "$(readlink /proc/$other/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; }
+wait_for 10 elsewhere
+joined="(.linux.namespaces[] | select(.type == \"mount\")).path = \"/proc/$other/ns/mnt\""
+is "a mount namespace can be joined" "$(run "$joined" 'readlink /proc/self/ns/mnt; ls -d /work 2>&1; ls -d /bin')" \
+	"$(readlink /proc/$other/ns/mnt; printf '%s\n' 'ls: /work: No such file or directory' /bin)"
+ok "whose other processes keep their root" [ -d "/proc/$other/root$WORK/inside" ]
+is "ours has nothing of it" "$(grep -c "$WORK/inside" /proc/self/mountinfo)" 0
+kill $other
+wait $other 2> /dev/null
+like "a user namespace with it is refused" "$(run "$userns | $visible" true)" \
+	'namespaces: a user namespace needs a new mount namespace'
+
 # what takes another kernel ---------------------------------------------------
 
 if [ -e /sys/fs/resctrl/schemata ]; then

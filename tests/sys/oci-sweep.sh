@@ -8,6 +8,7 @@
 #
 #	SWEEP_POINTS	so many (system call, n) of each verb, or "all"; 12 unless told
 #	SWEEP_SEED	of the choice; printed
+#	SWEEP_BUNDLE	a jq filter over config.json
 . "$(dirname "$0")/../tap.sh"
 requires strace busybox jq python3
 [ -x "$BUILD/runtime/berth-oci" ] || skip_all "berth-oci is not built"
@@ -15,7 +16,7 @@ requires strace busybox jq python3
 . "$(dirname "$0")/../bundle.sh"
 strace -o /dev/null true 2> /dev/null || skip_all "strace cannot trace here"
 
-bundle b '.process.args = ["sleep", "1000"]'
+bundle b "${SWEEP_BUNDLE:-.}"' | .process.args = ["sleep", "1000"]'
 python3 - "$WORK" "$BUILD/runtime/berth-oci" "${SWEEP_POINTS:-12}" "${SWEEP_SEED:-$RANDOM}" << 'PY'
 import collections, os, random, re, subprocess, sys, time
 
