@@ -130,9 +130,11 @@ int become_keyring(struct birth *b, struct err *e)
 	if (b->no_new_keyring)
 		return 0;
 	snprintf(name, sizeof(name), "_ses.%.64s", b->id);
+	if (lsm_label_keys(b->process, b->self, true, e) < 0)
+		return -e->code;
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)
 		return err_set(e, errno, "make a session keyring");
-	return 0;
+	return lsm_label_keys(b->process, b->self, false, e);
 }
 
 int become_oom_score(struct birth *b, struct err *e)

@@ -5,10 +5,13 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
 #include "lib/mem.h"
 #include "lib/path.h"
+#include "lib/str.h"
 
 static bool lsm_has_selinux(void)
 {
@@ -23,7 +26,34 @@ int lsm_check_mounts(const struct spec *s, struct err *e)
 		return 0;
 	if (!lsm_has_selinux())
 		return err_set(e, ENOTSUP, "linux.mountLabel: this kernel has no SELinux");
-	return err_set(e, ENOTSUP, "linux.mountLabel is not implemented");
+	if (strchr(s->mount_label, '"'))
+		return err_set(e, EINVAL, "linux.mountLabel: a label has no quotes");
+	return 0;
+}
+
+const char *lsm_mount_context(const struct spec *s, const char *type)
+{
+	/* file systems whose files the policy labels one by one, and one that is there already */
+	static const char *const own[] = { "proc", "sysfs", "cgroup", "cgroup2", "mqueue" };
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (str_eq(type, own[i]))
+			return NULL;
+	}
+	return s->mount_label;
+}
+
+int lsm_label_mount(const struct spec *s, const char *type, int root, struct err *e)
+{
+	auto_fd int fd = -1;
+
+	if (!s->mount_label || !str_eq(type, "mqueue"))
+		return 0;
+	fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 ||
+	    fsetxattr(fd, "security.selinux", s->mount_label, strlen(s->mount_label) + 1, 0) < 0)
+		return err_set(e, errno, "set security label %s", s->mount_label);
+	return 0;
 }
 
 int lsm_check(const struct spec_process *p, struct err *e)
@@ -63,5 +93,19 @@ int lsm_write(const struct spec_process *p, int fd, struct err *e)
 	text = p->apparmor ? mem_printf("exec %s", p->apparmor) : mem_strdup(p->selinux);
 	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		return err_set(e, errno ?: EIO, "set security label %s", p->apparmor ?: p->selinux);
+	return 0;
+}
+
+int lsm_label_keys(const struct spec_process *p, int self, bool given, struct err *e)
+{
+	const char *text = given ? p->selinux : "\n";
+	auto_fd int fd = -1;
+
+	if (!p->selinux)
+		return 0;
+	if (path_open_beneath(self, "attr/keycreate", O_WRONLY, &fd, e) < 0)
+		return -e->code;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return err_set(e, errno ?: EIO, "set security label %s of keys", text);
 	return 0;
 }

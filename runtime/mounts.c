@@ -18,6 +18,7 @@
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/copyup.h"
+#include "runtime/lsm.h"
 #include "runtime/rootfs.h"
 
 /* what lxcfs and the like may put over procfs; nothing else goes there */
@@ -206,17 +207,22 @@ static int mounts_remount(struct birth *b, const struct spec_mount *m, const cha
 }
 
 /* A tmpfs over a folder keeps the folder's mode, unless told otherwise. */
-static char *mounts_data(const struct spec_mount *m, bool existed, int target)
+static char *mounts_data(const struct spec *s, const struct spec_mount *m, bool existed, int target)
 {
+	const char *context = lsm_mount_context(s, m->type);
+	struct str data = { 0 };
 	struct stat st;
 
 	if (str_eq(m->type, "cgroup"))
 		return NULL;
+	if (m->data)
+		str_add(&data, m->data);
 	if (str_eq(m->type, "tmpfs") && existed && !(m->data && strstr(m->data, "mode=")) &&
 	    fstat(target, &st) == 0)
-		return mem_printf("mode=0%o%s%s", st.st_mode & 07777, m->data ? "," : "",
-				  m->data ?: "");
-	return m->data ? mem_strdup(m->data) : NULL;
+		str_printf(&data, "%smode=0%o", data.len ? "," : "", st.st_mode & 07777);
+	if (context && !(m->data && strstr(m->data, "context=")))
+		str_printf(&data, "%scontext=\"%s\"", data.len ? "," : "", context);
+	return data.text;
 }
 
 /* The new mount's own folder: what its path leads to by now. */
@@ -226,9 +232,10 @@ static int mounts_finish(struct birth *b, const struct spec_mount *m, const char
 	auto_fd int made = -1;
 	auto_fd int to = -1;
 
-	if (!m->propagation && hidden < 0)
+	if (!m->propagation && hidden < 0 && !b->spec->mount_label)
 		return 0;
-	if (path_open(b->root, path, &made, e) < 0)
+	if (path_open(b->root, path, &made, e) < 0 ||
+	    lsm_label_mount(b->spec, m->type, made, e) < 0)
 		return -e->code;
 	if (hidden >= 0) {
 		to = openat(made, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -260,7 +267,7 @@ static int mounts_new(struct birth *b, const struct spec_mount *m, const char *p
 			return err_set(e, errno, "open what is hidden");
 		flags &= ~(unsigned long)MS_RDONLY;
 	}
-	data = mounts_data(m, made == 0, target);
+	data = mounts_data(b->spec, m, made == 0, target);
 	if (mounts_on(target, m->source ?: type, type, flags, data, e) < 0)
 		return -e->code;
 	return mounts_finish(b, m, path, hidden, e);

@@ -8,7 +8,8 @@
 #	guest_busybox IMAGE [NAME...]   busybox in its bin, with all applets but these
 #	guest_criu_modules IMAGE        what criu wants of that kernel, in mod by mod/order
 #	guest_pack IMAGE     the folder as the initramfs
-#	guest_run NAME MIB SECONDS   boots it and counts its lines, each "NAME: ..."
+#	guest_run NAME MIB SECONDS [WORDS]   boots it, with these on its boot line, and
+#	                     counts its lines, each "NAME: ..."
 guest_kernel()
 {
 	kernel_dir=$("$TOP/tests/vm/kernel" "$1" 2> "$WORK/kernel.log") || {
@@ -57,7 +58,7 @@ guest_run()
 
 	timeout -k 5 "$3" qemu-system-x86_64 -M q35 -accel tcg -cpu max -m "$2" -nodefaults -display none \
 		-no-reboot -kernel "$kernel_dir"/boot/vmlinuz-* -initrd "$WORK/initramfs" \
-		-append "console=ttyS0 quiet panic=-1" -serial "file:$WORK/console" < /dev/null > "$WORK/qemu.log" 2>&1
+		-append "console=ttyS0 quiet panic=-1 ${4-}" -serial "file:$WORK/console" < /dev/null > "$WORK/qemu.log" 2>&1
 	tr -d '\r' < "$WORK/console" > "$WORK/text"
 	while IFS= read -r line; do
 		case $line in
