@@ -63,6 +63,8 @@ static void become_close_others(const struct birth *b)
 	keep[n++] = b->target;
 	keep[n++] = b->timens;
 	keep[n++] = b->root;
+	keep[n++] = b->rdt[0];
+	keep[n++] = b->rdt[1];
 	keep[n++] = b->engine->proc;
 	for (int i = 0; i < 3; i++)
 		keep[n++] = b->stdio[i];
@@ -350,8 +352,11 @@ int become_program(struct birth *b, struct err *e)
 
 int become_placed(struct birth *b, struct err *e)
 {
-	if ((b->common && place_common(b->common, e) < 0) || place_io_priority(b->process, e) < 0)
+	if ((b->common && place_common(b->common, e) < 0) || place_io_priority(b->process, e) < 0 ||
+	    rdt_enter(b->rdt, 0, e) < 0)
 		return -e->code;
+	fd_close(&b->rdt[0]);
+	fd_close(&b->rdt[1]);
 	/* hooks of a container are still to be forked, which a deadline forbids */
 	return b->spec ? 0 : place_scheduler(b->process, 0, e);
 }

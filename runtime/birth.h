@@ -31,6 +31,7 @@ struct birth {
 	int timens; /* exec: the container's time namespace; -1: ours */
 	bool adopt, no_pivot, no_new_keyring, lenient, plain_console, look_early;
 	int sync; /* our end of the pair; closed by execve */
+	int rdt[2]; /* rdt_open_tasks() */
 	int listener; /* -1: the start comes over sync */
 	int rootfs; /* detached mount, -1: root.path below bundle */
 	int ns[SPEC_NS_COUNT]; /* to be joined, or -1 */
@@ -55,9 +56,9 @@ struct birth {
 
 #define BIRTH_INIT                                                                                \
 	{                                                                                         \
-		.stdio = { -1, -1, -1 }, .sync = -1, .listener = -1, .rootfs = -1, .bundle = -1,  \
-		.null = -1, .ns = { -1, -1, -1, -1, -1, -1, -1, -1 }, .target = -1, .timens = -1, \
-		.self = -1, .label = -1, .root = -1, .slave = -1                                  \
+		.stdio = { -1, -1, -1 }, .sync = -1, .rdt = { -1, -1 }, .listener = -1,           \
+		.rootfs = -1, .bundle = -1, .null = -1, .ns = { -1, -1, -1, -1, -1, -1, -1, -1 }, \
+		.target = -1, .timens = -1, .self = -1, .label = -1, .root = -1, .slave = -1      \
 	}
 
 void birth_container(struct birth *b) __attribute__((noreturn));

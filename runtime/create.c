@@ -42,6 +42,8 @@ struct create {
 	struct limits limits;
 	struct device_rules devices;
 	int cgroups_made; /* folders to take back on failure */
+	int rdt; /* resctrl; -1: not asked for */
+	bool rdt_made;
 	int sync; /* our end */
 	bool entered; /* the cgroup may have a process of ours */
 };
@@ -110,12 +112,8 @@ static int create_check(struct create *cr, struct err *e)
 		return err_set(e, ENOTSUP,
 			       "config.json: linux.cgroupsPath: the systemd form is not "
 			       "implemented");
-	if (s->has_intel_rdt)
-		return err_set(e, ENOTSUP,
-			       access("/sys/fs/resctrl/schemata", F_OK) == 0
-				       ? "config.json: linux.intelRdt is not implemented"
-				       : "config.json: linux.intelRdt: no resctrl at "
-					 "/sys/fs/resctrl");
+	if (s->rdt.given && rdt_open(&cr->rdt, e) < 0)
+		return err_wrap(e, "config.json: linux.intelRdt");
 	if (lsm_check_mounts(s, e) < 0)
 		return err_wrap(e, "config.json");
 	return lsm_check(&s->process, e);
@@ -160,6 +158,7 @@ static void create_describe(struct create *cr)
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
 	cr->c.timens = s->ns[SPEC_NS_TIME].given;
 	cr->c.shared_mounts = mntns_is_shared(s);
+	rdt_plan(&s->rdt, cr->args->id, &cr->c.rdt);
 	cr->c.common = s->common;
 }
 
@@ -211,6 +210,16 @@ static int create_cgroup(struct create *cr, struct err *e)
 	if (limits_apply(cr->c.cgroup, &cr->limits, lenient, e) < 0 ||
 	    devices_load(&cr->devices, &prog, e) < 0 || devices_attach(cr->c.cgroup, prog, e) < 0)
 		return err_wrap(e, "cgroup %s", cr->c.cgroup_path);
+	return 0;
+}
+
+static int create_rdt(struct create *cr, struct err *e)
+{
+	if (cr->rdt < 0)
+		return 0;
+	if (rdt_make(cr->rdt, &cr->args->spec->rdt, &cr->c.rdt, cr->c.id, &cr->rdt_made, e) < 0 ||
+	    rdt_open_tasks(cr->rdt, &cr->c.rdt, cr->c.id, cr->birth.rdt, e) < 0)
+		return err_wrap(e, "linux.intelRdt");
 	return 0;
 }
 
@@ -366,6 +375,9 @@ static void create_undo(struct create *cr)
 	engine_reap(cr->c.pid, &cr->c.pidfd);
 	if (cr->c.rootfs && mntns_clear(cr->c.rootfs, cr->c.under, &e) < 0)
 		log_warn("container %s: %s", cr->c.id, err_text(&e));
+	if (cr->rdt >= 0 && cr->c.rdt.group &&
+	    rdt_remove(cr->rdt, &cr->c.rdt, cr->c.id, cr->rdt_made, &e) < 0)
+		log_warn("container %s: %s", cr->c.id, err_text(&e));
 	if (cr->c.cgroup < 0)
 		return;
 	/* hooks of the child may have left something behind */
@@ -382,12 +394,14 @@ static void create_free(struct create *cr)
 	limits_done(&cr->limits);
 	devices_done(&cr->devices);
 	netdevs_done(&cr->birth.netdevs);
+	fd_close(&cr->birth.rdt[0]);
+	fd_close(&cr->birth.rdt[1]);
 }
 
 int engine_create(struct engine *en, const struct engine_create *args, struct container *ret,
 		  struct err *e)
 {
-	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .sync = -1 };
+	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .rdt = -1, .sync = -1 };
 	int r;
 
 	container_init(&cr.c);
@@ -395,12 +409,16 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 	if (r == 0)
 		r = create_cgroup(&cr, e);
 	if (r == 0)
+		r = create_rdt(&cr, e);
+	if (r == 0)
 		r = create_clone(&cr, e);
 	if (r == 0)
 		r = create_talk(&cr, e);
 	create_free(&cr);
-	if (r < 0) {
+	if (r < 0)
 		create_undo(&cr);
+	fd_close(&cr.rdt);
+	if (r < 0) {
 		fd_close(&cr.sync);
 		container_done(&cr.c);
 		return r;
@@ -416,24 +434,30 @@ int engine_create(struct engine *en, const struct engine_create *args, struct co
 int engine_restore(struct engine *en, const struct engine_create *args, engine_bring *bring,
 		   void *arg, struct container *ret, struct err *e)
 {
-	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .sync = -1 };
+	struct create cr = { .en = en, .args = args, .birth = BIRTH_INIT, .rdt = -1, .sync = -1 };
 	int r;
 
 	container_init(&cr.c);
 	r = create_prepare(&cr, e);
 	if (r == 0)
 		r = create_cgroup(&cr, e);
+	if (r == 0)
+		r = create_rdt(&cr, e);
 	if (r == 0) {
 		cr.entered = true;
 		r = bring(arg, &cr.c, cr.birth.ns, &cr.c.pid, e);
 	}
 	if (r == 0)
+		r = rdt_enter(cr.birth.rdt, cr.c.pid, e);
+	if (r == 0)
 		r = fd_pidfd(cr.c.pid, &cr.c.pidfd, e);
 	/* its clocks go on where they stood, which takes a namespace */
 	cr.c.timens = true;
 	create_free(&cr);
-	if (r < 0) {
+	if (r < 0)
 		create_undo(&cr);
+	fd_close(&cr.rdt);
+	if (r < 0) {
 		container_done(&cr.c);
 		return r;
 	}

@@ -81,6 +81,7 @@ void container_done(struct container *c)
 	free(c->annotations);
 	free(c->hooks);
 	free(c->rootfs);
+	rdt_done(&c->rdt);
 	filter_free(c->filter);
 	fd_close(&c->cgroup);
 	fd_close(&c->pidfd);
@@ -123,6 +124,19 @@ int engine_update(struct engine *en, const struct container *c, const struct jso
 	return 0;
 }
 
+int engine_update_rdt(struct engine *en, const struct container *c, const char *l3,
+		      const char *bandwidth, struct err *e)
+{
+	auto_fd int root = -1;
+
+	(void)en;
+	if (!c->rdt.group)
+		return err_set(e, EINVAL, "container %s was made without linux.intelRdt", c->id);
+	if (rdt_open(&root, e) < 0 || rdt_update(root, &c->rdt, l3, bandwidth, e) < 0)
+		return err_wrap(e, "update container %s", c->id);
+	return 0;
+}
+
 int engine_pause(struct engine *en, const struct container *c, struct err *e)
 {
 	struct err ignored = { 0 };
@@ -160,6 +174,19 @@ static int engine_empty(struct engine *en, const struct container *c, struct err
 	return cgroup_remove(en->cgroup_root, c->cgroup_path, e);
 }
 
+/* What it has outside of its cgroup. */
+static int engine_clear(const struct container *c, struct err *e)
+{
+	auto_fd int root = -1;
+
+	if (c->rootfs && mntns_clear(c->rootfs, c->under, e) < 0)
+		return -e->code;
+	if (c->rdt.group &&
+	    (rdt_open(&root, e) < 0 || rdt_remove(root, &c->rdt, c->id, false, e) < 0))
+		return -e->code;
+	return 0;
+}
+
 int engine_delete(struct engine *en, struct container *c, struct err *e)
 {
 	const struct hooks_state state = {
@@ -170,7 +197,7 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 	};
 	struct err hook = { 0 };
 
-	if (engine_empty(en, c, e) < 0 || (c->rootfs && mntns_clear(c->rootfs, c->under, e) < 0))
+	if (engine_empty(en, c, e) < 0 || engine_clear(c, e) < 0)
 		return err_wrap(e, "delete container %s", c->id);
 	fd_close(&c->start);
 	fd_close(&c->console);

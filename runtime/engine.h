@@ -61,6 +61,7 @@ struct container {
 	bool shared_mounts; /* but no mount namespace: mntns.h */
 	char *rootfs; /* path of its root folder; NULL unless shared_mounts */
 	uint64_t under; /* mntns_under() */
+	struct rdt rdt;
 	struct spec_common common;
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */
@@ -149,6 +150,10 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 /* Kills what is left in an exec's own sub-cgroup and removes it. */
 int engine_exec_delete(struct engine *en, const struct container *c, const char *cgroup,
 		       struct err *e);
+
+/* New lines for the container's class of service; NULL: as it is. */
+int engine_update_rdt(struct engine *en, const struct container *c, const char *l3,
+		      const char *bandwidth, struct err *e);
 
 /* Changes limits: an OCI linux.resources object; a value not mentioned stays. */
 int engine_update(struct engine *en, const struct container *c, const struct json *resources,

@@ -80,6 +80,15 @@ static int exec_open_root(struct engine *en, const struct container *c, int *ret
 	return 0;
 }
 
+static int exec_open_rdt(const struct container *c, int ret[2], struct err *e)
+{
+	auto_fd int root = -1;
+
+	if (!c->rdt.group)
+		return 0;
+	return rdt_open(&root, e) < 0 ? -e->code : rdt_open_tasks(root, &c->rdt, c->id, ret, e);
+}
+
 /*
  * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
  * used again) without giving it controllers, for the limits are the container's.
@@ -203,11 +212,13 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	auto_fd int target = -1;
 	auto_fd int timens = -1;
 	auto_fd int root = -1;
+	int rdt[2] = { -1, -1 };
 	struct err ignored = { 0 };
 	int r;
 
 	if (exec_check(c, args, e) < 0 || exec_open_target(en, c, &target, &pidns, e) < 0 ||
-	    exec_open_time(en, c, &timens, e) < 0 || exec_open_root(en, c, &root, e) < 0)
+	    exec_open_time(en, c, &timens, e) < 0 || exec_open_root(en, c, &root, e) < 0 ||
+	    exec_open_rdt(c, rdt, e) < 0)
 		return err_wrap(e, "exec in container %s", c->id);
 	b.engine = en;
 	b.id = c->id;
@@ -225,9 +236,12 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.userns = c->userns;
 	b.timens = timens;
 	b.root = root;
+	memcpy(b.rdt, rdt, sizeof(b.rdt));
 	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
 		r = exec_clone_on(en, c, &b, pidns, !args->cgroup, &x, e);
+	fd_close(&rdt[0]);
+	fd_close(&rdt[1]);
 	if (r < 0) {
 		fd_close(&x.console);
 		fd_close(&x.cgroup);

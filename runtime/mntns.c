@@ -26,7 +26,8 @@ static int mntns_look(const char *rootfs, int *ret_fd, struct statx *ret, struct
 {
 	auto_fd int fd = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, ret) < 0)
+	if (fd < 0 ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID | STATX_MNT_ID_UNIQUE, ret) < 0)
 		return err_set(e, errno, "open %s", rootfs);
 	*ret_fd = fd_take(&fd);
 	return 0;
@@ -35,13 +36,19 @@ static int mntns_look(const char *rootfs, int *ret_fd, struct statx *ret, struct
 int mntns_under(const struct spec *s, const char *rootfs, uint64_t *ret_under, struct err *e)
 {
 	auto_fd int fd = -1;
+	auto_fd int top = -1;
 	struct statx st;
+	struct statx here;
 
 	*ret_under = 0;
 	if (s->ns[SPEC_NS_MOUNT].given)
 		return 0; /* new, or somebody else's who has to know what is in it */
 	if (mntns_look(rootfs, &fd, &st, e) < 0)
 		return -e->code;
+	if (mntns_look("/", &top, &here, e) < 0)
+		return -e->code;
+	if (here.stx_mnt_id == st.stx_mnt_id && here.stx_ino == st.stx_ino)
+		return err_set(e, EINVAL, "root.path: / needs a new mount namespace");
 	*ret_under = st.stx_mnt_id;
 	return 0;
 }

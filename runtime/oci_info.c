@@ -237,7 +237,11 @@ static void info_linux(struct json_out *o)
 	json_out_end(o);
 	info_enabled(o, "apparmor", true);
 	info_enabled(o, "selinux", true);
-	info_enabled(o, "intelRdt", false);
+	json_out_object(o, "intelRdt");
+	json_out_bool(o, "enabled", true);
+	json_out_bool(o, "schemata", true);
+	json_out_bool(o, "monitoring", true);
+	json_out_end(o);
 	json_out_object(o, "memoryPolicy");
 	info_words(o, "modes", spec_memory_modes);
 	info_words(o, "flags", spec_memory_flags);

@@ -97,6 +97,7 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
 	s->shared_mounts = mntns_is_shared(&l->spec);
+	rdt_plan(&l->spec.rdt, l->id, &s->rdt);
 	if (mntns_under(&l->spec, s->rootfs, &s->under, e) < 0 || state_write(s, e) < 0 ||
 	    path_create(s->dir, "config.json", text, len, 0600, e) < 0)
 		return err_wrap(e, "record container %s", l->id);

@@ -65,15 +65,6 @@ static int update_number(const struct update_row *row, const char *value, int64_
 	return __builtin_mul_overflow(n, (int64_t)1 << 10 * (found - units), ret) ? -ERANGE : 0;
 }
 
-/* Cache and bandwidth of another kind of control than cgroups. */
-static int update_refuse(const char *l3, const char *bandwidth, struct err *e)
-{
-	if (!l3 && !bandwidth)
-		return 0;
-	return err_set(e, ENOTSUP, "--%s: Intel RDT is not implemented",
-		       l3 ? "l3-cache-schema" : "mem-bw-schema");
-}
-
 static int update_from_options(const char *const *values, char **ret, struct err *e)
 {
 	auto_json_out o = { 0 };
@@ -125,8 +116,13 @@ static int update_read(const char *file, const char *const *values, struct json 
 	return 0;
 }
 
-static int update_apply(struct oci *oci, const char *id, const struct json *resources,
-			struct err *e)
+/* What is to be changed: cgroups, and the class of service (NULL: as it is). */
+struct update {
+	const struct json *resources;
+	const char *l3, *bandwidth;
+};
+
+static int update_apply(struct oci *oci, const char *id, const struct update *u, struct err *e)
 {
 	auto_state s = { .dir = -1 };
 	struct container c;
@@ -140,7 +136,9 @@ static int update_apply(struct oci *oci, const char *id, const struct json *reso
 		r = err_set(e, ESRCH, "container not running");
 	c.lenient = str_eq(oci->missing, "warn");
 	if (r == 0)
-		r = engine_update(&oci->engine, &c, resources, e);
+		r = engine_update(&oci->engine, &c, u->resources, e);
+	if (r == 0 && (u->l3 || u->bandwidth))
+		r = engine_update_rdt(&oci->engine, &c, u->l3, u->bandwidth, e);
 	container_done(&c);
 	return r;
 }
@@ -150,26 +148,28 @@ int oci_verb_update(void *ctx, int argc, char **argv, struct err *e)
 	const char *values[UPDATE_ROWS] = { NULL };
 	struct option_row rows[UPDATE_ROWS + 3];
 	const char *file = NULL;
-	const char *l3 = NULL;
-	const char *bandwidth = NULL;
+	struct update u = { NULL, NULL, NULL };
 	auto_json *resources = NULL;
 
 	for (size_t i = 0; i < UPDATE_ROWS; i++)
 		rows[i] =
 			(struct option_row){ update_rows[i].option, '\0', OPTION_TEXT, &values[i] };
 	rows[UPDATE_ROWS] = (struct option_row){ "resources", 'r', OPTION_TEXT, &file };
-	rows[UPDATE_ROWS + 1] = (struct option_row){ "l3-cache-schema", '\0', OPTION_TEXT, &l3 };
+	rows[UPDATE_ROWS + 1] = (struct option_row){ "l3-cache-schema", '\0', OPTION_TEXT, &u.l3 };
 	rows[UPDATE_ROWS + 2] =
-		(struct option_row){ "mem-bw-schema", '\0', OPTION_TEXT, &bandwidth };
+		(struct option_row){ "mem-bw-schema", '\0', OPTION_TEXT, &u.bandwidth };
 	argc--;
 	argv++;
 	if (options_parse(rows, UPDATE_ROWS + 3, &argc, &argv, e) < 0)
 		return -e->code;
 	if (argc != 1)
 		return err_set(e, EINVAL, "usage: update [OPTIONS] ID");
-	if (update_refuse(l3, bandwidth, e) < 0)
-		return -e->code;
+	if (u.l3 && rdt_check_line(u.l3, e) < 0)
+		return err_wrap(e, "--l3-cache-schema");
+	if (u.bandwidth && rdt_check_line(u.bandwidth, e) < 0)
+		return err_wrap(e, "--mem-bw-schema");
 	if (update_read(file, values, &resources, e) < 0)
 		return -e->code;
-	return update_apply(ctx, argv[0], resources, e);
+	u.resources = resources;
+	return update_apply(ctx, argv[0], &u, e);
 }

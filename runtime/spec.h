@@ -16,6 +16,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/schema.h"
+#include "runtime/rdt.h"
 
 #define SPEC_TEXT_MAX (8u << 20) /* bytes of config.json */
 #define SPEC_MOUNTS_MAX 4096
@@ -203,7 +204,7 @@ struct spec {
 	size_t device_count;
 	struct spec_netdev *netdevs; /* owned */
 	size_t netdev_count;
-	bool has_intel_rdt;
+	struct rdt_spec rdt;
 	const char *mount_label; /* NULL: none */
 	const char *cgroups_path; /* NULL: none given */
 	const struct json *resources; /* object or NULL: cgroups/limits.h reads it */

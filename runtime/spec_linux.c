@@ -203,7 +203,15 @@ static const struct schema_row spec_personality_rows[] = {
 static const struct schema spec_personality_schema = { .rows = spec_personality_rows };
 
 /* What depends on the kernel is refused, if at all, when a container is made. */
-static const struct schema_row spec_rdt_rows[] = { { "" } };
+static const struct schema_row spec_rdt_rows[] = {
+	{ "closID", SCHEMA_TEXT, AT(rdt.clos), .check = rdt_check_clos },
+	{ "schemata", SCHEMA_TEXTS, AT(rdt.schemata), .max = SPEC_PATHS_MAX,
+	  .check = rdt_check_line },
+	{ "l3CacheSchema", SCHEMA_TEXT, AT(rdt.l3), .check = rdt_check_line },
+	{ "memBwSchema", SCHEMA_TEXT, AT(rdt.bandwidth), .check = rdt_check_line },
+	{ "enableMonitoring", SCHEMA_BOOL, AT(rdt.monitored) },
+	{ "" },
+};
 static const struct schema spec_rdt_schema = { .rows = spec_rdt_rows };
 
 static const struct schema_row spec_linux_rows[] = {
@@ -231,7 +239,7 @@ static const struct schema_row spec_linux_rows[] = {
 	  .sub = &spec_personality_schema },
 	{ "memoryPolicy", SCHEMA_OBJECT, AT(common), IF(common.has_memory_policy),
 	  .sub = &spec_memory_policy_schema },
-	{ "intelRdt", SCHEMA_OBJECT, IF(has_intel_rdt), .sub = &spec_rdt_schema },
+	{ "intelRdt", SCHEMA_OBJECT, IF(rdt.given), .sub = &spec_rdt_schema },
 	{ "" },
 };
 const struct schema spec_linux_schema = {

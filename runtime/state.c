@@ -31,6 +31,10 @@ static int state_check(void *state, struct err *e)
 		return err_set(e, EBADMSG, "pid: %d is none", s->pid);
 	if (path && (path[0] != '/' || !path[strspn(path, "/")]))
 		return err_set(e, EBADMSG, "cgroup: %.64s is no path of a container", path);
+	if (s->under && (!s->rootfs || s->rootfs[0] != '/' || !s->rootfs[strspn(s->rootfs, "/")]))
+		return err_set(e, EBADMSG, "rootfs: no path of a container");
+	if (s->rdt.group && !str_eq(s->rdt.group, ".") && rdt_check_clos(s->rdt.group, e) < 0)
+		return err_wrap(e, "rdt");
 	return 0;
 }
 
@@ -48,6 +52,9 @@ static const struct schema_row state_rows[] = {
 	{ "timens", SCHEMA_BOOL, AT(timens) },
 	{ "sharedMounts", SCHEMA_BOOL, AT(shared_mounts) },
 	{ "under", SCHEMA_UINT, AT(under) },
+	{ "rdt", SCHEMA_STRING, AT(rdt.group) },
+	{ "rdtOwn", SCHEMA_BOOL, AT(rdt.own) },
+	{ "rdtMonitored", SCHEMA_BOOL, AT(rdt.monitored) },
 	{ "common", SCHEMA_BOOL, AT(common) },
 	{ "annotations", SCHEMA_RAW, AT(annotations) },
 	{ "hooks", SCHEMA_STRING, AT(hooks) },
@@ -242,6 +249,8 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.shared_mounts = s->shared_mounts;
 	c.rootfs = s->shared_mounts && s->rootfs ? mem_strdup(s->rootfs) : NULL;
 	c.under = s->under;
+	c.rdt = (struct rdt){ s->rdt.group ? mem_strdup(s->rdt.group) : NULL, s->rdt.own,
+			      s->rdt.monitored };
 	if (s->common && state_common(s, &c.common, e) < 0) {
 		container_done(&c);
 		return -e->code;

@@ -28,6 +28,7 @@ struct state {
 	char *cgroup_path;
 	bool userns, timens, shared_mounts;
 	uint64_t under; /* of struct container */
+	struct rdt rdt;
 	bool common; /* config.json has more that holds for execs too */
 	char *annotations; /* JSON object or NULL */
 	char *hooks; /* JSON or NULL */

@@ -290,11 +290,35 @@ like "a user namespace with it is refused" "$(run "$userns | $visible" true)" \
 
 # what takes another kernel ---------------------------------------------------
 
-if [ -e /sys/fs/resctrl/schemata ]; then
-	like "intelRdt is refused" "$(run '.linux.intelRdt = { closID: "x" }' true)" 'linux.intelRdt is not implemented'
-else
+[ -e /sys/fs/resctrl/schemata ] ||
 	like "intelRdt is refused where the kernel has none" "$(run '.linux.intelRdt = { closID: "x" }' true)" \
 		'linux.intelRdt: no resctrl at /sys/fs/resctrl'
+# ordinary files in its place, which strace passes off as resctrl's
+if strace -o /dev/null true 2> /dev/null; then
+	mkdir -p "$WORK/fs/cgroup" "$WORK/fs/resctrl/gold"
+	mount --bind /sys/fs/cgroup "$WORK/fs/cgroup"
+	mount --rbind "$WORK/fs" /sys/fs
+	echo '    L3:0=00f;1=0ff' > /sys/fs/resctrl/gold/schemata
+	: > /sys/fs/resctrl/gold/tasks
+	passed_off()
+	{
+		strace -qq -o /dev/null -P /sys/fs/resctrl -e trace=fstatfs -e status=all \
+			-e inject=fstatfs:poke_exit=@arg2=2158650700000000 \
+			"$BUILD/runtime/berth-oci" --root "$root" "$@" 2>&1 < /dev/null
+	}
+	tasks() { tr '\n' ' ' < /sys/fs/resctrl/gold/tasks; : > /sys/fs/resctrl/gold/tasks; }
+	bundle gold '.linux.intelRdt = { closID: "gold", l3CacheSchema: "L3:1=ff" } | .process.args = ["sleep", "1000"]'
+	is "a container enters its class of service" "$(passed_off run --detach --bundle "$WORK/gold" gold > /dev/null; tasks)" "0 "
+	is "and so does an exec" "$(passed_off exec gold true; tasks)" "0 "
+	like "update changes the class" "$(passed_off update --l3-cache-schema L3:1=f gold; cat /sys/fs/resctrl/gold/schemata)" '^L3:1=f'
+	is "a class that config.json names stays" "$(passed_off delete --force gold; ls /sys/fs/resctrl)" gold
+	bundle gold '.linux.intelRdt = { closID: "gold", memBwSchema: "MB:0=20" }'
+	like "one that is there must be what is wanted" "$(passed_off run --bundle "$WORK/gold" gold)" 'class gold is there without MB:0=20'
+	bundle gold '.linux.intelRdt = { closID: "silver" }'
+	like "one without lines must be there" "$(passed_off run --bundle "$WORK/gold" gold)" 'class silver: No such file'
+	umount -R /sys/fs "$WORK/fs/cgroup"
+else
+	skip "intelRdt by ordinary files" "strace cannot trace here"
 fi
 [ -d /sys/fs/selinux/booleans ] ||
 	like "labels are refused where the kernel has none" \

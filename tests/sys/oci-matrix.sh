@@ -155,7 +155,13 @@ field "linux resources" '.linux.resources = 5' true 'linux.resources: not an obj
 field "linux seccomp" 'del(.linux.seccomp)' 'grep Seccomp: /proc/self/status' $'\t0$'
 field "linux sysctl" '.linux.sysctl = { "kernel.msgmax": "7777" }' 'cat /proc/sys/kernel/msgmax' '^7777$'
 field "linux.netDevices.* name" '.linux.netDevices = { nosuch: { name: "eth0" } }' true 'netDevices.nosuch: No such device'
-field "linux intelRdt" '.linux.intelRdt = { closID: "x" }' true 'linux.intelRdt'
+# what they do is in oci-fields.sh and tests/vm/lsm.sh
+field "linux.intelRdt closID" '.linux.intelRdt = { closID: "a/b" }' true 'intelRdt.closID: no name of a class'
+for key in '["x"]:schemata[]' '"x":l3CacheSchema' '"L3:0=f\nMB:0=1":memBwSchema'; do
+	name=${key##*:}
+	field "linux.intelRdt ${name%\[]}" ".linux.intelRdt.${name%\[]} = ${key%:*}" true "intelRdt.${name%\[]}.*: not one line of a resource"
+done
+field "linux.intelRdt enableMonitoring" '.linux.intelRdt.enableMonitoring = true' true 'linux.intelRdt'
 field "linux mountLabel" '.linux.mountLabel = "x"' true 'linux.mountLabel'
 
 # seccomp.c -------------------------------------------------------------------

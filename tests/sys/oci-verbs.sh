@@ -68,8 +68,8 @@ for option in "cpu-rt-period 5:cpu.realtimePeriod" "cpu-rt-runtime 5:cpu.realtim
 	"kernel-memory 5m:memory.kernel" "kernel-memory-tcp 5:memory.kernelTCP"; do
 	like "--${option%% *} says what this kernel has not" "$(oci update --${option%:*} a 2>&1)" "${option#*:}"
 done
-like "so do cache schemas" "$(oci update --l3-cache-schema x a 2>&1; oci update --mem-bw-schema x a 2>&1)" \
-	'l3-cache-schema: Intel RDT is not.*mem-bw-schema: Intel RDT is not'
+like "a container without a class of service says so" "$(oci update --l3-cache-schema L3:0=f a 2>&1; oci update --mem-bw-schema x a 2>&1)" \
+	'made without linux.intelRdt.*--mem-bw-schema: not one line'
 for value in 5x 1kk '' 9999999999999g -; do
 	like "--memory '$value' is refused" "$(oci update --memory "$value" a 2>&1)" 'is no number'
 done
