@@ -504,3 +504,25 @@ int cgroup_of(pid_t pid, char **ret, struct err *e)
 	}
 	return err_set(e, ENOENT, "process %d has no cgroup v2", pid);
 }
+
+int cgroup_delegate(int dir, uid_t owner, struct err *e)
+{
+	auto_free char *names = NULL;
+	struct err ignored = { 0 };
+	const char *name;
+	char *rest;
+
+	if (path_read(AT_FDCWD, "/sys/kernel/cgroup/delegate", 1u << 16, &names, NULL, &ignored) <
+	    0)
+		mem_replace(&names, "cgroup.procs\ncgroup.threads\ncgroup.subtree_control");
+	if (fchown(dir, owner, (gid_t)-1) < 0)
+		return err_set(e, errno, "own the cgroup");
+	rest = names;
+	while ((name = str_field(&rest, "\n"))) {
+		/* the list is of all that there may be */
+		if (*name && fchownat(dir, name, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno != ENOENT)
+			return err_set(e, errno, "own %s", name);
+	}
+	return 0;
+}

@@ -79,5 +79,9 @@ int cgroup_remove_now(int root, const char *path, struct err *e);
 /* Removes up to count folders from path upwards; stops silently at the first that is in use. */
 void cgroup_remove_made(int root, const char *path, int count);
 
+/* Gives dir, and the files that the kernel says go with it, to a user: cgroup-v2.rst, Delegation.
+ */
+int cgroup_delegate(int dir, uid_t owner, struct err *e);
+
 /* The path of a process in the cgroup v2 hierarchy, from /proc/PID/cgroup; the caller frees. */
 int cgroup_of(pid_t pid, char **ret, struct err *e);

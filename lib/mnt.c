@@ -121,31 +121,53 @@ static bool mnt_is_kept(const char *path, const char *const *keep)
 	return str_eq(path, "/");
 }
 
+/* The list as it is now; the texts are inside of what ret_text is. */
+struct mnt_seen {
+	char *path, *type;
+};
+
+static int mnt_list(char **ret_text, struct mnt_seen **ret, size_t *ret_count, struct err *e)
+{
+	size_t room = 0;
+	char *rest;
+	char *line;
+
+	*ret_count = 0;
+	if (path_read(AT_FDCWD, "/proc/self/mountinfo", MNT_INFO_MAX, ret_text, NULL, e) < 0)
+		return -e->code;
+	rest = *ret_text;
+	while ((line = str_field(&rest, "\n"))) {
+		struct mnt_seen seen = { NULL, NULL };
+		const char *field = line;
+
+		for (int i = 0; line && i < 4; i++)
+			str_field(&line, " ");
+		seen.path = line ? str_field(&line, " ") : NULL;
+		while (field && !str_eq(field, "-"))
+			field = str_field(&line, " ");
+		seen.type = line ? str_field(&line, " ") : NULL;
+		if (!seen.type)
+			continue;
+		mnt_unescape(seen.path);
+		mem_grow(ret, &room, *ret_count + 1, sizeof(**ret));
+		(*ret)[(*ret_count)++] = seen;
+	}
+	return 0;
+}
+
 /* One round over the list as it is now; how many mounts went, or a negative errno. */
 static int mnt_unmount_round(const char *const *keep, bool last, struct err *e)
 {
 	auto_free char *text = NULL;
-	auto_free char **paths = NULL;
+	auto_free struct mnt_seen *mounts = NULL;
 	size_t count = 0;
-	size_t room = 0;
-	char *rest;
-	char *line;
 	int gone = 0;
 
-	if (path_read(AT_FDCWD, "/proc/self/mountinfo", MNT_INFO_MAX, &text, NULL, e) < 0)
+	if (mnt_list(&text, &mounts, &count, e) < 0)
 		return -e->code;
-	rest = text;
-	while ((line = str_field(&rest, "\n"))) {
-		for (int i = 0; line && i < 4; i++)
-			str_field(&line, " ");
-		mem_grow(&paths, &room, count + 1, sizeof(*paths));
-		paths[count] = line ? str_field(&line, " ") : NULL;
-		count += paths[count] != NULL;
-	}
 	while (count-- > 0) {
-		const char *path = paths[count];
+		const char *path = mounts[count].path;
 
-		mnt_unescape(paths[count]);
 		if (mnt_is_kept(path, keep))
 			continue;
 		if (umount2(path, UMOUNT_NOFOLLOW) == 0)
@@ -166,6 +188,31 @@ int mnt_unmount_all(const char *const *keep, struct err *e)
 	if (gone == 0)
 		gone = mnt_unmount_round(keep, true, e);
 	return gone < 0 || e->code ? -e->code : 0;
+}
+
+int mnt_drop(const char *const *types, const char *keep, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_free struct mnt_seen *mounts = NULL;
+	const char *const kept[] = { keep, NULL };
+	size_t count = 0;
+
+	if (mnt_list(&text, &mounts, &count, e) < 0)
+		return -e->code;
+	while (count-- > 0) {
+		const char *path = mounts[count].path;
+		bool wanted = false;
+
+		for (size_t i = 0; types[i]; i++)
+			wanted = wanted || str_eq(mounts[count].type, types[i]);
+		if (!wanted || mnt_is_kept(path, kept) ||
+		    umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == ENOENT)
+			continue;
+		if ((errno != EINVAL && errno != EPERM) ||
+		    mount("tmpfs", path, "tmpfs", MS_RDONLY, NULL) < 0)
+			return err_set(e, errno, "unmount %s", path);
+	}
+	return 0;
 }
 
 /* Gives an initramfs' memory back. Only a ramfs is emptied: never a disk. Closes old. */

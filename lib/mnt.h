@@ -41,6 +41,10 @@ bool mnt_is_mount(const char *path);
  */
 int mnt_unmount_all(const char *const *keep, struct err *e);
 
+/* Takes away every mount of these types (NULL-terminated) that is not below keep; where the kernel
+ * does not allow that, an empty file system covers it. */
+int mnt_drop(const char *const *types, const char *keep, struct err *e);
+
 /*
  * Moves the mounts named (NULL-terminated) below path, makes path the root, and empties the old one
  * when it was a ramfs. Cut off anywhere, a second call in the same working directory finishes it.

@@ -250,7 +250,8 @@ int become_cwd(struct birth *b, struct err *e)
 	auto_fd int fd = -1;
 	int r = path_open_in(b->root, cwd, O_PATH | O_DIRECTORY, 0, &fd, e);
 
-	if (r == -ENOENT)
+	/* a container's, not that of an exec */
+	if (r == -ENOENT && b->spec)
 		r = path_mkdir_in(b->root, cwd, 0755, &fd, e);
 	if (r == -EACCES) {
 		b->chdir_later = true;

@@ -19,6 +19,7 @@ struct birth {
 	const char *id;
 	const char *bundle_path; /* for hooks */
 	const char *annotations; /* for hooks */
+	const char *cgroup_path; /* as in struct container */
 	const struct spec *spec; /* NULL: an exec in a container that is there */
 	const struct spec_process *process;
 	const struct spec_common *common; /* NULL: nothing of it */

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -157,6 +158,7 @@ static void create_describe(struct create *cr)
 	cr->c.lenient = cr->args->missing_controllers_warn;
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
 	cr->c.timens = s->ns[SPEC_NS_TIME].given;
+	cr->c.shared_pids = !s->ns[SPEC_NS_PID].given || s->ns[SPEC_NS_PID].path;
 	cr->c.shared_mounts = mntns_is_shared(s);
 	rdt_plan(&s->rdt, cr->args->id, &cr->c.rdt);
 	cr->c.common = s->common;
@@ -188,10 +190,27 @@ static int create_prepare(struct create *cr, struct err *e)
 	return ns_open(s, cr->birth.ns, e);
 }
 
+/* Who may make cgroups in the container: its user, where it sees its own cgroup and may write. */
+static uid_t create_delegate(const struct spec *s)
+{
+	const struct spec_namespace *ns = &s->ns[SPEC_NS_CGROUP];
+
+	for (size_t i = 0; ns->given && !ns->path && i < s->mount_count; i++) {
+		const struct spec_mount *m = &s->mounts[i];
+
+		if (!str_starts(m->type, "cgroup") || m->flags & MS_RDONLY)
+			continue;
+		return s->ns[SPEC_NS_USER].given ? stage_outside(&s->uid_maps, s->process.uid)
+						 : s->process.uid;
+	}
+	return (uid_t)-1;
+}
+
 static int create_cgroup(struct create *cr, struct err *e)
 {
 	bool lenient = cr->args->missing_controllers_warn;
 	auto_fd int prog = -1;
+	uid_t owner = create_delegate(cr->args->spec);
 	bool busy = false;
 	bool frozen = false;
 
@@ -208,7 +227,8 @@ static int create_cgroup(struct create *cr, struct err *e)
 				       busy ? "has processes" : "is frozen");
 	}
 	if (limits_apply(cr->c.cgroup, &cr->limits, lenient, e) < 0 ||
-	    devices_load(&cr->devices, &prog, e) < 0 || devices_attach(cr->c.cgroup, prog, e) < 0)
+	    devices_load(&cr->devices, &prog, e) < 0 || devices_attach(cr->c.cgroup, prog, e) < 0 ||
+	    (owner != 0 && owner != (uid_t)-1 && cgroup_delegate(cr->c.cgroup, owner, e) < 0))
 		return err_wrap(e, "cgroup %s", cr->c.cgroup_path);
 	return 0;
 }
@@ -232,6 +252,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	b->id = cr->c.id;
 	b->bundle_path = cr->c.bundle;
 	b->annotations = cr->c.annotations;
+	b->cgroup_path = cr->c.cgroup_path;
 	b->spec = a->spec;
 	b->process = &a->spec->process;
 	b->common = &a->spec->common;

@@ -132,26 +132,40 @@ static int dev_node(struct birth *b, int at, const char *name, size_t i, struct 
 static int dev_listed(struct birth *b, int dev, size_t i, struct err *e)
 {
 	const struct spec_device *d = dev_row(b, i);
-	const char *slash = strrchr(d->path, '/');
 	char folder[PATH_MAX];
+	char *name;
 	auto_fd int at = -1;
 
-	if (str_eq(slash, "/") || str_eq(slash, "/.") || str_eq(slash, "/.."))
-		return err_set(e, EINVAL, "%s is no device's name", d->path);
-	if (slash - d->path == 4 && str_starts(d->path, "/dev/"))
-		return dev_node(b, dev, slash + 1, i, e);
-	if ((size_t)(slash - d->path) >= sizeof(folder))
+	if (!str_copy(folder, sizeof(folder), d->path))
 		return err_set(e, ENAMETOOLONG, "device");
-	memcpy(folder, d->path, (size_t)(slash - d->path));
-	folder[slash - d->path] = '\0';
+	for (size_t len = strlen(folder); len > 1 && folder[len - 1] == '/'; len--)
+		folder[len - 1] = '\0';
+	name = strrchr(folder, '/');
+	*name++ = '\0';
+	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
+		return err_set(e, EINVAL, "%s is no device's name", d->path);
+	if (str_eq(folder, "/dev"))
+		return dev_node(b, dev, name, i, e);
 	if (path_mkdir_in(b->root, folder, 0755, &at, e) < 0)
 		return -e->code;
-	return dev_node(b, at, slash + 1, i, e);
+	return dev_node(b, at, name, i, e);
+}
+
+/* A usual device that config.json has too is as it says there. */
+static bool dev_is_listed(const struct spec *s, const char *path)
+{
+	for (size_t i = 0; i < s->device_count; i++) {
+		if (str_eq(s->devices[i].path, path))
+			return true;
+	}
+	return false;
 }
 
 static int dev_nodes(struct birth *b, int dev, struct err *e)
 {
 	for (size_t i = 0; i < DEV_USUAL; i++) {
+		if (dev_is_listed(b->spec, dev_usual[i].path))
+			continue;
 		if (dev_node(b, dev, dev_usual[i].path + strlen("/dev/"), i, e) < 0)
 			return -e->code;
 	}

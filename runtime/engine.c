@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -28,7 +29,7 @@
 
 int engine_init(struct engine *en, const char *cgroup_root, struct err *e)
 {
-	struct engine made = { -1, -1, -1 };
+	struct engine made = { cgroup_root ?: "/sys/fs/cgroup", -1, -1, -1 };
 	struct statfs st;
 
 	made.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -95,7 +96,7 @@ int engine_kill(struct engine *en, const struct container *c, int signal, bool a
 	int r;
 
 	(void)en;
-	if (all && c->cgroup >= 0)
+	if ((all || (signal == SIGKILL && c->shared_pids)) && c->cgroup >= 0)
 		return cgroup_signal(c->cgroup, signal, e);
 	r = c->pidfd >= 0 ? pidfd_send_signal(c->pidfd, signal, NULL, 0) : -1;
 	if (r < 0 && (c->pidfd < 0 || errno == ESRCH))
@@ -103,6 +104,22 @@ int engine_kill(struct engine *en, const struct container *c, int signal, bool a
 	if (r < 0)
 		return err_set(e, errno, "signal container %s", c->id);
 	return 0;
+}
+
+/* The first process may have gone to another cgroup. */
+static void engine_end(const struct container *c)
+{
+	struct pollfd end = { .fd = c->pidfd, .events = POLLIN };
+
+	if (c->pidfd < 0 || poll(&end, 1, 0) > 0)
+		return;
+	pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
+	poll(&end, 1, ENGINE_EMPTY_MS);
+}
+
+static int engine_no_cgroup(const struct container *c, struct err *e)
+{
+	return err_set(e, ENOENT, "cgroup %s of container %s is gone", c->cgroup_path, c->id);
 }
 
 int engine_update(struct engine *en, const struct container *c, const struct json *resources,
@@ -113,6 +130,8 @@ int engine_update(struct engine *en, const struct container *c, const struct jso
 	auto_fd int prog = -1;
 
 	(void)en;
+	if (c->cgroup < 0)
+		return engine_no_cgroup(c, e);
 	if (limits_parse(resources, &l, e) < 0 || devices_parse(resources, &rules, e) < 0)
 		return -e->code;
 	if (limits_apply(c->cgroup, &l, c->lenient, e) < 0)
@@ -142,6 +161,8 @@ int engine_pause(struct engine *en, const struct container *c, struct err *e)
 	struct err ignored = { 0 };
 
 	(void)en;
+	if (c->cgroup < 0)
+		return engine_no_cgroup(c, e);
 	if (cgroup_freeze(c->cgroup, true, ENGINE_FREEZE_MS, e) == 0)
 		return 0;
 	(void)cgroup_freeze(c->cgroup, false, 0, &ignored);
@@ -151,6 +172,8 @@ int engine_pause(struct engine *en, const struct container *c, struct err *e)
 int engine_resume(struct engine *en, const struct container *c, struct err *e)
 {
 	(void)en;
+	if (c->cgroup < 0)
+		return engine_no_cgroup(c, e);
 	if (cgroup_freeze(c->cgroup, false, ENGINE_FREEZE_MS, e) < 0)
 		return err_wrap(e, "resume container %s", c->id);
 	return 0;
@@ -197,7 +220,10 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 	};
 	struct err hook = { 0 };
 
-	if (engine_empty(en, c, e) < 0 || engine_clear(c, e) < 0)
+	if (engine_empty(en, c, e) < 0)
+		return err_wrap(e, "delete container %s", c->id);
+	engine_end(c);
+	if (engine_clear(c, e) < 0)
 		return err_wrap(e, "delete container %s", c->id);
 	fd_close(&c->start);
 	fd_close(&c->console);

@@ -23,10 +23,16 @@ struct filter;
 
 /* What a calling process opens once and keeps. */
 struct engine {
-	int cgroup_root; /* the cgroup v2 mount */
+	const char *cgroup_mount; /* path of the cgroup v2 mount; the caller's */
+	int cgroup_root; /* and its descriptor */
 	int proc; /* the host's procfs, known to be one */
 	int pidns; /* our own pid namespace; -1 until a child is born into another */
 };
+
+#define ENGINE_INIT              \
+	{                        \
+		NULL, -1, -1, -1 \
+	}
 
 /* cgroup_root: where cgroup v2 is mounted; NULL: /sys/fs/cgroup. */
 int engine_init(struct engine *en, const char *cgroup_root, struct err *e);
@@ -58,7 +64,8 @@ struct container {
 		       */
 	bool userns; /* the container has a user namespace of its own */
 	bool timens; /* and a time namespace */
-	bool shared_mounts; /* but no mount namespace: mntns.h */
+	bool shared_pids; /* but no pid namespace, so its other processes outlive the first */
+	bool shared_mounts; /* nor a mount namespace: mntns.h */
 	char *rootfs; /* path of its root folder; NULL unless shared_mounts */
 	uint64_t under; /* mntns_under() */
 	struct rdt rdt;
@@ -120,7 +127,8 @@ void container_done(struct container *c);
  */
 int engine_start(struct engine *en, struct container *c, struct err *e);
 
-/* Signals the first process, or every process of the container. -ESRCH: "container not running". */
+/* Signals the first process, or every process of the container: also those of one with shared_pids
+ * when it is SIGKILL. -ESRCH: "container not running". */
 int engine_kill(struct engine *en, const struct container *c, int signal, bool all, struct err *e);
 
 struct engine_exec {

@@ -31,7 +31,7 @@ static int exec_check(const struct container *c, const struct engine_exec *a, st
 		return err_set(e, ESRCH, "container not running");
 	if (a->cgroup && !id_oci_valid(a->cgroup))
 		return err_set(e, EINVAL, "%s is no name for a cgroup", a->cgroup);
-	if (cgroup_is_frozen(c->cgroup, &frozen, e) < 0)
+	if (c->cgroup >= 0 && cgroup_is_frozen(c->cgroup, &frozen, e) < 0)
 		return -e->code;
 	if (frozen && !a->ignore_paused)
 		return err_set(e, EBUSY, "cannot exec in a paused container");
@@ -89,19 +89,6 @@ static int exec_open_rdt(const struct container *c, int ret[2], struct err *e)
 	return rdt_open(&root, e) < 0 ? -e->code : rdt_open_tasks(root, &c->rdt, c->id, ret, e);
 }
 
-/*
- * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
- * used again) without giving it controllers, for the limits are the container's.
- */
-static int exec_cgroup(const struct container *c, const char *name, int *ret_fd, struct err *e)
-{
-	if (!name)
-		return fd_dup(c->cgroup, ret_fd, e);
-	if (mkdirat(c->cgroup, name, 0755) < 0 && errno != EEXIST)
-		return err_set(e, errno, "make cgroup %s", name);
-	return cgroup_open(c->cgroup, name, ret_fd, e);
-}
-
 static int exec_cgroup_of_init(struct engine *en, const struct container *c, int *fd, struct err *e)
 {
 	auto_free char *path = NULL;
@@ -110,6 +97,22 @@ static int exec_cgroup_of_init(struct engine *en, const struct container *c, int
 	if (cgroup_of(c->pid, &path, e) < 0)
 		return -e->code;
 	return cgroup_open(en->cgroup_root, path, fd, e);
+}
+
+/*
+ * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
+ * used again) without giving it controllers, for the limits are the container's.
+ */
+static int exec_cgroup(struct engine *en, const struct container *c, const char *name, int *ret_fd,
+		       struct err *e)
+{
+	if (c->cgroup < 0)
+		return exec_cgroup_of_init(en, c, ret_fd, e);
+	if (!name)
+		return fd_dup(c->cgroup, ret_fd, e);
+	if (mkdirat(c->cgroup, name, 0755) < 0 && errno != EEXIST)
+		return err_set(e, errno, "make cgroup %s", name);
+	return cgroup_open(c->cgroup, name, ret_fd, e);
 }
 
 static int exec_notify(const struct container *c, const struct exec *x, int *fd, struct err *e)
@@ -237,7 +240,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.timens = timens;
 	b.root = root;
 	memcpy(b.rdt, rdt, sizeof(b.rdt));
-	r = exec_cgroup(c, args->cgroup, &x.cgroup, e);
+	r = exec_cgroup(en, c, args->cgroup, &x.cgroup, e);
 	if (r == 0)
 		r = exec_clone_on(en, c, &b, pidns, !args->cgroup, &x, e);
 	fd_close(&rdt[0]);

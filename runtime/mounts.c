@@ -225,14 +225,21 @@ static char *mounts_data(const struct spec *s, const struct spec_mount *m, bool 
 	return data.text;
 }
 
+/* A tmpfs is sealed when all is made in it: mounts_seal(). */
+static bool mounts_is_sealed(const struct spec_mount *m)
+{
+	return str_eq(m->type, "tmpfs") && m->flags & MS_RDONLY;
+}
+
 /* The new mount's own folder: what its path leads to by now. */
 static int mounts_finish(struct birth *b, const struct spec_mount *m, const char *path, int hidden,
-			 struct err *e)
+			 int *seal, struct err *e)
 {
 	auto_fd int made = -1;
 	auto_fd int to = -1;
 
-	if (!m->propagation && hidden < 0 && !b->spec->mount_label)
+	if (!m->propagation && hidden < 0 && !b->spec->mount_label && !m->rec_set &&
+	    !m->rec_clear && !mounts_is_sealed(m))
 		return 0;
 	if (path_open(b->root, path, &made, e) < 0 ||
 	    lsm_label_mount(b->spec, m->type, made, e) < 0)
@@ -244,13 +251,32 @@ static int mounts_finish(struct birth *b, const struct spec_mount *m, const char
 		if (copyup(hidden, to, e) < 0)
 			return -e->code;
 	}
-	if (hidden >= 0 && m->flags & MS_RDONLY &&
-	    mnt_set(made, MOUNT_ATTR_RDONLY, 0, 0, false, e) < 0)
+	if ((m->rec_set || m->rec_clear) && mnt_set(made, m->rec_set, m->rec_clear, 0, true, e) < 0)
 		return -e->code;
-	return mounts_propagate(m, made, e);
+	if (mounts_propagate(m, made, e) < 0)
+		return -e->code;
+	if (mounts_is_sealed(m))
+		*seal = fd_take(&made);
+	return 0;
 }
 
-static int mounts_new(struct birth *b, const struct spec_mount *m, const char *path, struct err *e)
+/*
+ * Without a cgroup namespace the kernel does not let a user namespace mount it, and nobody
+ * over another mount of it: the container's own folder in its place.
+ */
+static int mounts_own_cgroup(struct birth *b, const struct spec_mount *m, int target, struct err *e)
+{
+	auto_free char *path = mem_printf("%s%s", b->engine->cgroup_mount, b->cgroup_path);
+	auto_fd int copy = -1;
+
+	if (mnt_clone(AT_FDCWD, path, true, &copy, e) < 0 ||
+	    mnt_set(copy, m->attr_set, 0, MS_PRIVATE, true, e) < 0)
+		return -e->code;
+	return mnt_attach(copy, target, e);
+}
+
+static int mounts_new(struct birth *b, const struct spec_mount *m, const char *path, int *seal,
+		      struct err *e)
 {
 	const char *type = str_eq(m->type, "cgroup") ? "cgroup2" : m->type;
 	unsigned long flags = m->flags;
@@ -265,12 +291,16 @@ static int mounts_new(struct birth *b, const struct spec_mount *m, const char *p
 		hidden = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (hidden < 0)
 			return err_set(e, errno, "open what is hidden");
-		flags &= ~(unsigned long)MS_RDONLY;
 	}
+	if (mounts_is_sealed(m))
+		flags &= ~(unsigned long)MS_RDONLY;
 	data = mounts_data(b->spec, m, made == 0, target);
-	if (mounts_on(target, m->source ?: type, type, flags, data, e) < 0)
-		return -e->code;
-	return mounts_finish(b, m, path, hidden, e);
+	made = mounts_on(target, m->source ?: type, type, flags, data, e);
+	if ((made == -EPERM || made == -EBUSY) && str_eq(type, "cgroup2")) {
+		*e = (struct err){ 0 };
+		made = mounts_own_cgroup(b, m, target, e);
+	}
+	return made < 0 ? made : mounts_finish(b, m, path, hidden, seal, e);
 }
 
 static int mounts_apply_one(struct birth *b, size_t i, const char *path, struct err *e)
@@ -281,7 +311,7 @@ static int mounts_apply_one(struct birth *b, size_t i, const char *path, struct 
 		return mounts_remount(b, m, path, e);
 	if (m->bind)
 		return mounts_bind(b, m, path, &b->sources[i], e);
-	return mounts_new(b, m, path, e);
+	return mounts_new(b, m, path, &b->sources[i], e);
 }
 
 int mounts_apply(struct birth *b, struct err *e)
@@ -292,9 +322,21 @@ int mounts_apply(struct birth *b, struct err *e)
 
 		mounts_clean(b->spec->mounts[i].destination, path);
 		r = mounts_apply_one(b, i, path, e);
-		fd_close(&b->sources[i]);
+		if (b->spec->mounts[i].bind)
+			fd_close(&b->sources[i]);
 		if (r < 0)
 			return err_wrap(e, "mounts[%zu] %s", i, path);
+	}
+	return 0;
+}
+
+int mounts_seal(struct birth *b, struct err *e)
+{
+	for (size_t i = 0; i < b->spec->mount_count; i++) {
+		if (b->sources[i] >= 0 &&
+		    mnt_set(b->sources[i], MOUNT_ATTR_RDONLY, 0, 0, false, e) < 0)
+			return err_wrap(e, "mounts[%zu]", i);
+		fd_close(&b->sources[i]);
 	}
 	return 0;
 }

@@ -14,6 +14,8 @@ int mounts_open_source(const struct birth *b, const struct spec_mount *m, int *r
 		       struct err *e);
 
 int mounts_apply(struct birth *b, struct err *e);
+/* Those that are to be read-only and had to be filled first. */
+int mounts_seal(struct birth *b, struct err *e);
 
 /* Whether the container's /dev is the host's: then nothing is made in it. */
 bool mounts_dev_is_bound(const struct spec *s);

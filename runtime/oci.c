@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 		.log_format = "text",
 		.missing = "error",
 		.root = -1,
-		.engine = { -1, -1, -1 },
+		.engine = ENGINE_INIT,
 	};
 	struct err e = { 0 };
 	bool done = false;

@@ -96,6 +96,7 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 	s->bundle = mem_strdup(l->bundle);
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
+	s->shared_pids = !l->spec.ns[SPEC_NS_PID].given || l->spec.ns[SPEC_NS_PID].path;
 	s->shared_mounts = mntns_is_shared(&l->spec);
 	rdt_plan(&l->spec.rdt, l->id, &s->rdt);
 	if (mntns_under(&l->spec, s->rootfs, &s->under, e) < 0 || state_write(s, e) < 0 ||
@@ -303,7 +304,8 @@ static int life_kill(struct oci *oci, const char *id, const struct life_end *how
 	if (state_load(oci->root, id, &s, e) < 0)
 		return -e->code;
 	status = state_status(&oci->engine, &s, NULL);
-	if (!how->all && (str_eq(status, "stopped") || str_eq(status, "creating")))
+	if (!how->all && !(s.shared_pids && how->signal == SIGKILL) &&
+	    (str_eq(status, "stopped") || str_eq(status, "creating")))
 		return err_set(e, ESRCH, "container not running");
 	r = state_container(&oci->engine, &s, &c, e);
 	if (r == 0)

@@ -207,6 +207,14 @@ int rootfs_readonly_paths(struct birth *b, struct err *e)
 /* In an initramfs the root cannot be pivoted away: the rootfs is moved over it. */
 static int rootfs_move(struct err *e)
 {
+	/* left there, a full procfs would let a user namespace of the container mount its own */
+	static const char *const full[] = { "proc", "sysfs", NULL };
+	char where[PATH_MAX];
+
+	if (!getcwd(where, sizeof(where)) || where[0] != '/')
+		return err_set(e, EXDEV, "find the rootfs");
+	if (mnt_drop(full, where, e) < 0)
+		return -e->code;
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0)
 		return err_set(e, errno, "move the rootfs to /");
 	if (chroot(".") < 0)

@@ -148,14 +148,15 @@ static int spec_mount_check(void *mount, struct err *e)
 		return 0;
 	if (m->bind && !m->source)
 		return err_set(e, EINVAL, "source: missing for a bind mount");
+	/* another runtime's word, for owners that must not be missed */
+	if (m->bind && m->data && (str_starts(m->data, "idmap=") || strstr(m->data, ",idmap=")))
+		return err_set(e, ENOTSUP, "options: idmap=: uidMappings and gidMappings say it");
 	/* the kernel would not look at it either, and such files are about */
 	if (m->bind && m->data)
 		log_warn("mounts: %.64s: options %.64s change nothing of a bind mount",
 			 m->destination, m->data);
 	if (!m->bind && !m->type[0])
 		return err_set(e, EINVAL, "type: missing");
-	if (!m->bind && (m->rec_set || m->rec_clear))
-		return err_set(e, EINVAL, "options: recursive ones are for bind mounts");
 	if (m->copy_up && !str_eq(m->type, "tmpfs"))
 		return err_set(e, EINVAL, "options: tmpcopyup is for tmpfs");
 	return 0;

@@ -118,8 +118,7 @@ static int stage_sources(struct birth *b, struct err *e)
 	return 0;
 }
 
-/* The host's number of an id of the container; -1: it has none, or we do not know. */
-static uid_t stage_outside(const struct spec_maps *maps, uid_t id)
+uid_t stage_outside(const struct spec_maps *maps, uid_t id)
 {
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct spec_map *m = &maps->rows[i];

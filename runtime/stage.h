@@ -17,5 +17,8 @@ bool stage_needed(const struct spec *s);
 /* Returns in the first process only; at once where no second stage is needed. */
 int stage_birth(struct birth *b, struct err *e);
 
+/* The host's number of an id of the container; -1: it has none, or we do not know. */
+uid_t stage_outside(const struct spec_maps *maps, uid_t id);
+
 /* Root of the user namespace, when all that takes the host's root was opened. */
 int stage_root(struct birth *b, struct err *e);

@@ -50,6 +50,7 @@ static const struct schema_row state_rows[] = {
 	{ "cgroup", SCHEMA_STRING, AT(cgroup_path) },
 	{ "userns", SCHEMA_BOOL, AT(userns) },
 	{ "timens", SCHEMA_BOOL, AT(timens) },
+	{ "sharedPids", SCHEMA_BOOL, AT(shared_pids) },
 	{ "sharedMounts", SCHEMA_BOOL, AT(shared_mounts) },
 	{ "under", SCHEMA_UINT, AT(under) },
 	{ "rdt", SCHEMA_STRING, AT(rdt.group) },
@@ -246,6 +247,7 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	c.hooks = s->hooks ? mem_strdup(s->hooks) : NULL;
 	c.userns = s->userns;
 	c.timens = s->timens;
+	c.shared_pids = s->shared_pids;
 	c.shared_mounts = s->shared_mounts;
 	c.rootfs = s->shared_mounts && s->rootfs ? mem_strdup(s->rootfs) : NULL;
 	c.under = s->under;
@@ -257,9 +259,12 @@ int state_container(const struct engine *en, const struct state *s, struct conta
 	}
 	c.pid = s->pid;
 	c.pidfd = state_open_pid(s);
-	/* a dead one may have left processes, where it had no pid namespace */
+	/*
+	 * A dead one may have left processes, where it had no pid namespace; one that lives
+	 * may have left its cgroup, and somebody removed that.
+	 */
 	if (c.cgroup_path && cgroup_open(en->cgroup_root, c.cgroup_path, &c.cgroup, e) < 0 &&
-	    (c.pidfd >= 0 || e->code != ENOENT)) {
+	    e->code != ENOENT) {
 		container_done(&c);
 		return -e->code;
 	}

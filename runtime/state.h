@@ -26,7 +26,7 @@ struct state {
 	pid_t pid; /* 0: none yet */
 	uint64_t pid_start; /* tells the process from a later one of the same number */
 	char *cgroup_path;
-	bool userns, timens, shared_mounts;
+	bool userns, timens, shared_mounts, shared_pids;
 	uint64_t under; /* of struct container */
 	struct rdt rdt;
 	bool common; /* config.json has more that holds for execs too */

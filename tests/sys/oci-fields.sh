@@ -71,7 +71,7 @@ oci create --bundle "$WORK/u" --pid-file "$WORK/pid" u > "$WORK/out" 2>&1 < /dev
 ok "it is created and started by two programs" oci start u
 is "exec is in the namespace" "$(oci exec u sh -c 'id -u; head -1 /proc/self/uid_map | tr -s " "; touch /e && stat -c %u /e
 	pwd; ulimit -n' | tr '\n' ';')" "0; 0 200000 65536;0;/;55;"
-is "as a user of it as well" "$(oci exec --user 1000:1000 --cwd /new u sh -c 'id -u; pwd')" "$(printf '1000\n/new')"
+is "as a user of it as well" "$(oci exec --user 1000:1000 --cwd /home u sh -c 'id -u; pwd')" "$(printf '1000\n/home')"
 like "with a terminal too" "$(oci exec -t u sh -c 'tty; stat -c %u /dev/pts/0' < /dev/null | tr -d '\r' | tr '\n' ' ')" '^/dev/pts/0 0 $'
 pid=$(cat "$WORK/pid")
 join=".linux.namespaces |= map(if .type == \"network\" or .type == \"ipc\" or .type == \"uts\" or .type == \"pid\" then
@@ -247,6 +247,70 @@ fi
 like "a name that is none is refused" "$(run '.linux.netDevices = { d0: { name: "a/b" } }' true)" 'netDevices.d0.name: no name of a link'
 like "a link without a network namespace is" \
 	"$(run '.linux.netDevices = { d0: {} } | .linux.namespaces |= map(select(.type != "network"))' true)" 'netDevices: without a network namespace'
+
+# cgroups of the container's own -------------------------------------------------
+
+without() { echo ".linux.namespaces |= map(select(.type != \"$1\"))"; }
+writable='(.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
+is "with a cgroup namespace to write to, its user owns the cgroup" \
+	"$(run "$writable | .process.user.uid = 1000" 'cd /sys/fs/cgroup; stat -c %u . cgroup.procs pids.max 2>&1 | sort | uniq -c | tr -s " "; mkdir x && echo made' | tail -n 1)" made
+is "by the mapping of its user namespace" \
+	"$(run "$userns | $writable" 'cd /sys/fs/cgroup; stat -c %u . cgroup.procs; mkdir x && rmdir x && echo made' | tr '\n' ' ')" "0 0 made "
+is "a mount of it that is read-only gives nothing away" "$(run "$userns" 'stat -c %u /sys/fs/cgroup')" 65534
+is "in a user namespace without a cgroup namespace it sees its own" \
+	"$(run "$userns | $(without cgroup)" 'wc -l < /sys/fs/cgroup/cgroup.procs; touch /sys/fs/cgroup/x 2>&1 | grep -c Read-only')" "$(printf '2\n1')"
+sys='.mounts |= map(if .destination == "/sys" then { destination: "/sys", type: "bind", source: "/sys",
+	options: ["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"] } else . end)'
+for ns in network cgroup; do
+	is "and over the host's /sys, without a $ns namespace" "$(run "$sys | $(without $ns)" 'wc -l < /sys/fs/cgroup/cgroup.procs')" 1
+done
+bundle away "$(without cgroup) | $writable"' | .process.args = ["sh", "-c", "mkdir /sys/fs/cgroup/test/elsewhere
+	echo 1 > /sys/fs/cgroup/test/elsewhere/cgroup.procs; exec sleep 1000"] | del(.linux.seccomp)'
+for verb in 'kill away KILL' 'delete --force away'; do
+	oci run --detach --bundle "$WORK/away" away < /dev/null
+	wait_for 10 rmdir /sys/fs/cgroup/test/away 2> /dev/null
+	is "when it went to another, exec goes there" "$(oci exec away grep ^0: /proc/self/cgroup)" 0::/test/elsewhere
+	like "pause has nothing to stop" "$(oci pause away 2>&1)" 'cgroup /test/away of container away is gone'
+	# shellcheck disable=SC2086
+	ok "$verb ends it" oci $verb
+	oci delete --force away
+	ok "with all there is" wait_for 10 rmdir /sys/fs/cgroup/test/elsewhere
+done
+bundle pids "$(without pid)"' | .process.args = ["sh", "-c", "sleep 1000 & exec sleep 1000"]'
+oci run --detach --bundle "$WORK/pids" pids < /dev/null
+two() { [ "$(wc -l < /sys/fs/cgroup/test/pids/cgroup.procs)" = 2 ]; }
+none() { [ ! -s /sys/fs/cgroup/test/pids/cgroup.procs ]; }
+wait_for 10 two
+oci kill pids KILL
+ok "without a pid namespace SIGKILL is for all of them" wait_for 10 none
+ok "and may come again" oci kill pids KILL
+oci delete pids
+
+# mounts and devices ------------------------------------------------------------
+
+is "/dev that is to be read-only is filled before" \
+	"$(run '(.mounts[] | select(.destination == "/dev")).options += ["ro"]' 'ls -d /dev/shm; touch /dev/x 2>&1; echo x > /dev/null; touch /dev/shm/x')" \
+	"$(printf '/dev/shm\ntouch: /dev/x: Read-only file system')"
+is "a working folder is made in a root that will be read-only" "$(run '.root.readonly = true | .process.cwd = "/no/such"' 'pwd')" /no/such
+is "recursive options are taken by new mounts" \
+	"$(run '.mounts += [{ destination: "/t", type: "tmpfs", source: "t", options: ["rro", "rnosuid"] }]' 'touch /t/x 2>&1; grep -c " /t ro,nosuid" /proc/self/mountinfo')" \
+	"$(printf 'touch: /t/x: Read-only file system\n1')"
+like "owners in a word of another runtime are not passed over" \
+	"$(run '.mounts += [{ destination: "/t", source: "rootfs/tmp", options: ["bind", "idmap=uids=0-1-10"] }]' true)" 'mounts\[7\].options: idmap='
+is "a usual device is as config.json says" \
+	"$(run '.linux.devices = [{ path: "/dev/tty", type: "c", major: 5, minor: 0, fileMode: 400, gid: 5 }]' 'stat -c "%a %g" /dev/tty')" "620 5"
+is "a device's path may end in a slash" \
+	"$(run '.linux.devices = [{ path: "/new/zero/", type: "c", major: 1, minor: 5 }]' 'stat -c %t:%T /new/zero')" 1:5
+bundle bare '.process.args = ["sh", "-c", "busybox unshare -mrpf sh -c \"mount -t proc none /tmp 2>&1; ls /tmp | wc -l\""] |
+	del(.linux.seccomp) | .process.noNewPrivileges = false |
+	.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])'
+is "moved or pivoted, no procfs is left that is not masked" "$(oci run --bundle "$WORK/bare" bare < /dev/null; oci run --no-pivot --bundle "$WORK/bare" bare < /dev/null)" \
+	"$(printf 'mount: permission denied (are you root?)\n0\nmount: permission denied (are you root?)\n0')"
+bundle sleep '.process.args = ["sleep", "1000"]'
+oci run --detach --bundle "$WORK/sleep" sleep < /dev/null
+like "an exec makes no working folder" "$(oci exec --cwd /no/such/folder sleep pwd 2>&1; echo $?)" 'process.cwd.*No such file.*255$'
+ok "not even in part" [ ! -e "$WORK/sleep/rootfs/no" ]
+oci delete --force sleep
 
 # a mount namespace that others have too --------------------------------------
 
