@@ -314,14 +314,33 @@ static int mounts_apply_one(struct birth *b, size_t i, const char *path, struct 
 	return mounts_new(b, m, path, &b->sources[i], e);
 }
 
+/* What lies over the root is the root from now on. */
+static int mounts_enter_root(struct birth *b, struct err *e)
+{
+	int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = b->rootfs < 0 ? openat(b->bundle, b->spec->root_path, flags)
+			       : open(b->bundle_path, flags);
+
+	if (fd < 0)
+		return err_set(e, errno, "open the new root");
+	if (b->root != b->rootfs)
+		close(b->root);
+	b->root = fd;
+	return 0;
+}
+
 int mounts_apply(struct birth *b, struct err *e)
 {
 	for (size_t i = 0; i < b->spec->mount_count; i++) {
 		char path[PATH_MAX];
+		bool over;
 		int r;
 
 		mounts_clean(b->spec->mounts[i].destination, path);
-		r = mounts_apply_one(b, i, path, e);
+		over = !path[0];
+		r = mounts_apply_one(b, i, over ? "/" : path, e);
+		if (r == 0 && over && !(b->spec->mounts[i].flags & MS_REMOUNT))
+			r = mounts_enter_root(b, e);
 		if (b->spec->mounts[i].bind)
 			fd_close(&b->sources[i]);
 		if (r < 0)

@@ -19,6 +19,7 @@
 #include "runtime/mntns.h"
 
 #define ROOTFS_LINKS_MAX 32
+#define ROOTFS_NESTED_MAX 8 /* folders behind links that lead nowhere, each 12 KiB of stack */
 
 /*
  * Slaves get the host's later mounts and send none back. What a container
@@ -85,8 +86,21 @@ static bool rootfs_split(const char *path, char folder[PATH_MAX], char name[NAME
 	return !str_eq(name, ".") && !str_eq(name, "..");
 }
 
+static int rootfs_make(int root, const char *path, bool folder, int depth, int *ret_fd,
+		       struct err *e);
+
+/* The folder that something is made in; links in the middle of its path may lead nowhere too. */
+static int rootfs_make_parent(int root, const char *path, int depth, int *ret_fd, struct err *e)
+{
+	int r = path_mkdir_in(root, path, 0755, ret_fd, e);
+
+	if ((r != -ENOENT && r != -ENOTDIR && r != -EEXIST) || depth == 0)
+		return r;
+	return rootfs_make(root, path, true, depth - 1, ret_fd, e);
+}
+
 /* 1: made; 0: *path is now where the link leads */
-static int rootfs_make_last(int root, char path[PATH_MAX], bool folder, struct err *e)
+static int rootfs_make_last(int root, char path[PATH_MAX], bool folder, int depth, struct err *e)
 {
 	char parent[PATH_MAX];
 	char name[NAME_MAX + 1];
@@ -97,7 +111,7 @@ static int rootfs_make_last(int root, char path[PATH_MAX], bool folder, struct e
 
 	if (!rootfs_split(path, parent, name))
 		return err_set(e, EINVAL, "make %s", path);
-	if (path_mkdir_in(root, parent, 0755, &at, e) < 0)
+	if (rootfs_make_parent(root, parent, depth, &at, e) < 0)
 		return -e->code;
 	if (folder) {
 		if (mkdirat(at, name, 0755) == 0)
@@ -121,7 +135,8 @@ static int rootfs_make_last(int root, char path[PATH_MAX], bool folder, struct e
 	return 0;
 }
 
-int rootfs_target(int root, const char *path, bool folder, int *ret_fd, struct err *e)
+static int rootfs_make(int root, const char *path, bool folder, int depth, int *ret_fd,
+		       struct err *e)
 {
 	char at[PATH_MAX];
 
@@ -132,10 +147,15 @@ int rootfs_target(int root, const char *path, bool folder, int *ret_fd, struct e
 
 		if (r == 0)
 			return i > 0;
-		if (r != -ENOENT || rootfs_make_last(root, at, folder, e) < 0)
+		if (r != -ENOENT || rootfs_make_last(root, at, folder, depth, e) < 0)
 			return -e->code;
 	}
 	return err_set(e, ELOOP, "make %s", path);
+}
+
+int rootfs_target(int root, const char *path, bool folder, int *ret_fd, struct err *e)
+{
+	return rootfs_make(root, path, folder, ROOTFS_NESTED_MAX, ret_fd, e);
 }
 
 /* What is hidden: a file under the null device, a folder under one empty read-only file system. */

@@ -129,7 +129,10 @@ static void spec_mount_option(const char *word, struct spec_mount *m, struct str
 
 static int spec_destination_check(const char *path, struct err *e)
 {
-	return path[strspn(path, "/.")] ? 0 : err_set(e, EINVAL, "the root");
+	/* the root itself is fine, what lies above it is not */
+	if (!path[strspn(path, "/.")] && strstr(path, ".."))
+		return err_set(e, EINVAL, "above the root");
+	return 0;
 }
 
 static int spec_mount_check(void *mount, struct err *e)

@@ -301,6 +301,20 @@ is "a usual device is as config.json says" \
 	"$(run '.linux.devices = [{ path: "/dev/tty", type: "c", major: 5, minor: 0, fileMode: 400, gid: 5 }]' 'stat -c "%a %g" /dev/tty')" "620 5"
 is "a device's path may end in a slash" \
 	"$(run '.linux.devices = [{ path: "/new/zero/", type: "c", major: 1, minor: 5 }]' 'stat -c %t:%T /new/zero')" 1:5
+mkdir -p "$WORK/over/bin" "$WORK/over/proc"
+cp "$WORK/inside/rootfs/bin/busybox" "$WORK/over/bin/sh"
+is "a mount may lie over the root" \
+	"$(run '.mounts = [{ destination: "/", source: "'"$WORK"'/over", options: ["bind"] }] + .mounts' 'echo /*; read -r a b < /proc/self/mountinfo; echo $a > /over')" \
+	"/bin /dev /proc /sys"
+ok "and is written to" [ -s "$WORK/over/over" ]
+is "and may be new, and read-only" \
+	"$(run '.mounts = [{ destination: "/", type: "tmpfs", source: "t" }, { destination: "/bin", source: "'"$WORK"'/over/bin", options: ["bind"] }] + .mounts |
+		.root.readonly = true' 'echo /*; echo x > /x')" "$(printf '/bin /dev /proc /sys\nsh: can'"'"'t create /x: Read-only file system')"
+ln -sfn /jump/baz/hosts "$WORK/inside/rootfs/etc/hosts"
+ln -sfn /tmp/foo/bar "$WORK/inside/rootfs/jump"
+is "a mount point may lie behind links that lead nowhere" \
+	"$(run '.mounts += [{ destination: "/etc/hosts", source: "config.json", options: ["bind"] }]' 'test -s /tmp/foo/bar/baz/hosts && cat /etc/hosts > /dev/null && echo there')" there
+rm -r "$WORK/inside/rootfs"/{etc/hosts,jump,tmp/foo}
 bundle bare '.process.args = ["sh", "-c", "busybox unshare -mrpf sh -c \"mount -t proc none /tmp 2>&1; ls /tmp | wc -l\""] |
 	del(.linux.seccomp) | .process.noNewPrivileges = false |
 	.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])'
