@@ -456,16 +456,19 @@ void schema_write(const struct schema *s, const void *from, struct json_out *o)
 
 		switch (row->kind) {
 		case SCHEMA_BOOL:
-			json_out_bool(o, row->key, *(const bool *)member);
+			if (*(const bool *)member)
+				json_out_bool(o, row->key, true);
 			break;
 		case SCHEMA_INT:
 			memcpy(&n, member, row->size);
 			/* from above down again: with the sign */
-			json_out_int(o, row->key, (int64_t)(n << unused) >> unused);
+			if (n)
+				json_out_int(o, row->key, (int64_t)(n << unused) >> unused);
 			break;
 		case SCHEMA_UINT:
 			memcpy(&n, member, row->size);
-			json_out_uint(o, row->key, n);
+			if (n)
+				json_out_uint(o, row->key, n);
 			break;
 		case SCHEMA_RAW:
 			text = *(const char *const *)member;
@@ -473,7 +476,9 @@ void schema_write(const struct schema *s, const void *from, struct json_out *o)
 				json_out_raw(o, row->key, text);
 			break;
 		default:
-			json_out_text(o, row->key, *(const char *const *)member);
+			text = *(const char *const *)member;
+			if (text)
+				json_out_text(o, row->key, text);
 		}
 	}
 }

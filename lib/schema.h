@@ -78,7 +78,8 @@ struct schema {
  * schema_done() too. */
 int schema_read(const struct schema *s, const struct json *node, const char *name, void *ret,
 		struct err *e);
-/* The members of an object that is open: bools, numbers, texts and RAW. */
+/* The members of an object that is open: bools, numbers, texts and RAW; not what is 0 or NULL, as
+ * a struct is before it is read. */
 void schema_write(const struct schema *s, const void *from, struct json_out *o);
 void schema_done(const struct schema *s, void *ret);
 
