@@ -372,13 +372,14 @@ static int schema_one(const struct schema_item *i, struct err *e)
 {
 	const struct schema_row *row = i->row;
 	const struct schema_reader *r = &schema_readers[row->kind];
-	bool list = r->type == JSON_ARRAY || row->kind == SCHEMA_MAP;
+	bool counted = row->kind == SCHEMA_IDS || row->kind == SCHEMA_TEXTS ||
+		       row->kind == SCHEMA_LIST || row->kind == SCHEMA_MAP;
 
 	if (r->type != JSON_NULL && schema_fits(i, r->type, e) < 0)
 		return schema_blame(i, ": ", e);
 	if (r->read(i, e) < 0)
 		return r->blames ? -e->code : schema_blame(i, ": ", e);
-	if (row->mark && !list)
+	if (row->mark && !counted)
 		*(bool *)schema_at(i->ret, row->mark) = true;
 	return 0;
 }

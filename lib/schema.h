@@ -49,7 +49,8 @@ struct schema_row {
 	uint8_t kind; /* enum schema_kind */
 	uint8_t flags;
 	uint16_t offset, size; /* of the member: SCHEMA_AT */
-	uint16_t mark; /* offset of a bool that it is there, of a list the size_t count; 0: none */
+	uint16_t mark; /* offset of a bool that it is there, of what has elements the size_t count
+			  (not of WORDS); 0: none */
 	int32_t min; /* of a number */
 	uint32_t max; /* of a number (0: what fits), of a text's or a list's length (0: any) */
 	union {

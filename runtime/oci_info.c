@@ -18,6 +18,7 @@
 #include "runtime/oci.h"
 #include "runtime/options.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_profile.h"
 #include "runtime/spec_int.h"
 
 static void info_state(const struct oci *oci, const struct state *s, struct json_out *o)
@@ -229,11 +230,11 @@ static void info_linux(struct json_out *o)
 	json_out_end(o);
 	json_out_object(o, "seccomp");
 	json_out_bool(o, "enabled", true);
-	info_texts(o, "actions", seccomp_actions);
-	info_texts(o, "operators", seccomp_operators);
+	info_words(o, "actions", seccomp_actions);
+	info_words(o, "operators", seccomp_operators);
 	info_texts(o, "archs", seccomp_archs);
-	info_texts(o, "knownFlags", seccomp_flags);
-	info_texts(o, "supportedFlags", seccomp_flags);
+	info_words(o, "knownFlags", seccomp_flags);
+	info_words(o, "supportedFlags", seccomp_flags);
 	json_out_end(o);
 	info_enabled(o, "apparmor", true);
 	info_enabled(o, "selinux", true);

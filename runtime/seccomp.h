@@ -16,8 +16,5 @@ bool seccomp_has_x32(void);
  */
 int seccomp_compile(const struct json *profile, bool x32, struct filter **ret, struct err *e);
 
-/* Names for the features document; each list ends with NULL. */
-extern const char *const seccomp_actions[];
-extern const char *const seccomp_operators[];
+/* Names for the features document; ends with NULL. */
 extern const char *const seccomp_archs[];
-extern const char *const seccomp_flags[];

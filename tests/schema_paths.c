@@ -8,6 +8,7 @@
 #include "cgroups/devices.h"
 #include "cgroups/resources.h"
 #include "lib/mem.h"
+#include "runtime/seccomp_profile.h"
 #include "runtime/spec.h"
 
 static void print_rows(const struct schema *s, const char *path);
@@ -54,5 +55,6 @@ int main(void)
 	print_rows(&spec_schema, "");
 	print_rows(&resources_schema, "linux.resources");
 	print_rows(&devices_schema, "linux.resources");
+	print_rows(&seccomp_schema, "linux.seccomp");
 	return 0;
 }

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(e.code > 0 && e.msg[0]);
 		return 0;
 	}
-	assert(s.root_path && s.ns[SPEC_NS_MOUNT].given);
+	assert(s.root_path);
 	for (size_t i = 0; i < s.mount_count; i++)
 		assert(s.mounts[i].destination);
 	if (limits_parse(s.resources, &limits, &e) == 0)

@@ -305,9 +305,10 @@ static void bad_profiles_are_named(void **state)
 {
 	static const char *const bad[][2] = {
 		{ "{}", "defaultAction: missing" },
-		{ "{\"defaultAction\":\"SCMP_ACT_MAYBE\"}", "action SCMP_ACT_MAYBE is unknown" },
+		{ "{\"defaultAction\":\"SCMP_ACT_MAYBE\"}",
+		  "linux.seccomp.defaultAction: SCMP_ACT_MAYBE is unknown" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}",
-		  "has no meaning for SCMP_ACT_ALLOW" },
+		  "linux.seccomp.defaultErrnoRet: has no meaning for this action" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":5000}", "too big" },
 		{ "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "listenerPath: not absolute" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerMetadata\":\"x\"}",
@@ -317,11 +318,11 @@ static void bad_profiles_are_named(void **state)
 		  "syscalls[0].names: empty" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
 		  "\"action\":\"SCMP_ACT_KILL\",\"args\":[{\"index\":6,\"op\":\"SCMP_CMP_EQ\"}]}]}",
-		  "syscalls[0]: args[0]: index: above 5" },
+		  "linux.seccomp.syscalls[0].args[0].index: outside of 0 to 5" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"X\"]}",
-		  "flags: X is not implemented" },
+		  "linux.seccomp.flags[0]: X is unknown" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"Z80\"]}",
-		  "architectures: Z80 is unknown" },
+		  "linux.seccomp.architectures[0]: Z80 is unknown" },
 	};
 	(void)state;
 
