@@ -11,7 +11,8 @@ static struct {
 	const char *name;
 	enum log_level level;
 	int fd;
-} log_state = { "berth", LOG_INFO, STDERR_FILENO };
+	void (*take)(enum log_level level, const char *text);
+} log_state = { "berth", LOG_INFO, STDERR_FILENO, NULL };
 
 void log_init(const char *name)
 {
@@ -35,16 +36,27 @@ int log_to(int fd)
 	return before;
 }
 
+int log_fd(void)
+{
+	return log_state.fd;
+}
+
+void log_hand_to(void (*take)(enum log_level level, const char *text))
+{
+	log_state.take = take;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[1024];
 	va_list ap;
-	int n;
+	int n = 0;
 	int m;
 
-	if (level > log_state.level)
+	if (level > log_state.level || log_state.fd < 0)
 		return;
-	n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_state.name);
+	if (!log_state.take)
+		n = snprintf(line, sizeof(line), "<%d>%s: ", (int)level, log_state.name);
 	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
 	va_end(ap);
@@ -53,6 +65,10 @@ void log_line(enum log_level level, const char *fmt, ...)
 	for (int i = 0; m >= 0 && i < n; i++) {
 		if (line[i] == '\n' || line[i] == '\r')
 			line[i] = ' ';
+	}
+	if (log_state.take) {
+		log_state.take(level, line);
+		return;
 	}
 	line[n++] = '\n';
 	(void)!write(log_state.fd, line, (size_t)n);

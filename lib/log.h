@@ -20,6 +20,12 @@ void log_init(const char *name);
 void log_set_level(enum log_level level);
 /* Returns the descriptor it went to before. */
 int log_to(int fd);
+int log_fd(void);
+/*
+ * Hands each line on, without name and level, in place of writing it: for a program whose stderr
+ * is its caller's. After log_to(-1) there are none.
+ */
+void log_hand_to(void (*take)(enum log_level level, const char *text));
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #define log_error(...) log_line(LOG_ERR, __VA_ARGS__)

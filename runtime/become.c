@@ -66,6 +66,7 @@ static void become_close_others(const struct birth *b)
 	keep[n++] = b->rdt[0];
 	keep[n++] = b->rdt[1];
 	keep[n++] = b->engine->proc;
+	keep[n++] = log_fd();
 	for (int i = 0; i < 3; i++)
 		keep[n++] = b->stdio[i];
 	for (int i = 0; i < SPEC_NS_COUNT; i++)
@@ -204,6 +205,8 @@ int become_stdio(struct birth *b, struct err *e)
 	int high[3];
 	int null = -1;
 
+	if (log_fd() > STDERR_FILENO)
+		close(log_fd());
 	log_to(-1);
 	if (setsid() < 0)
 		return err_set(e, errno, "start a session");

@@ -44,20 +44,22 @@ static const struct verb oci_verbs[] = {
 
 #define OCI_VERBS (sizeof(oci_verbs) / sizeof(oci_verbs[0]))
 
-int oci_open(struct oci *oci, struct err *e)
+static const char *oci_level(enum log_level level)
 {
-	oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (oci->root < 0 && errno == ENOENT) {
-		if (path_mkdirs(oci->root_path, 0700, e) < 0)
-			return -e->code;
-		oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	switch (level) {
+	case LOG_ERR:
+		return "error";
+	case LOG_WARN:
+		return "warning";
+	case LOG_INFO:
+		return "info";
+	case LOG_DEBUG:
+		break;
 	}
-	if (oci->root < 0)
-		return err_set(e, errno, "open %s", oci->root_path);
-	return engine_init(&oci->engine, NULL, e);
+	return "debug";
 }
 
-static char *oci_log_line(const struct oci *oci, const char *text)
+static char *oci_log_line(const struct oci *oci, const char *level, const char *text)
 {
 	struct timespec now;
 	char stamp[STAMP_MAX];
@@ -69,30 +71,71 @@ static char *oci_log_line(const struct oci *oci, const char *text)
 		auto_free char *json = NULL;
 
 		json_out_object(&o, NULL);
-		json_out_text(&o, "level", "error");
+		json_out_text(&o, "level", level);
 		json_out_text(&o, "msg", text);
 		json_out_text(&o, "time", stamp);
 		json_out_end(&o);
 		json = json_out_take(&o);
 		return mem_printf("%s\n", json);
 	}
-	return mem_printf("time=\"%s\" level=error msg=\"%s\"\n", stamp, text);
+	return mem_printf("time=\"%s\" level=%s msg=\"%s\"\n", stamp, level, text);
 }
 
-/* Callers look at both: the last line of the log, and stderr. */
-static void oci_complain(const struct oci *oci, const struct err *e)
-{
-	auto_free char *clean = str_escape(err_text(e), strlen(err_text(e)), 1024);
-	auto_free char *line = oci_log_line(oci, clean);
-	auto_fd int fd = -1;
-	struct err ignored = { 0 };
+/* A line of log_line() comes without our context. */
+static const struct oci *oci_logging;
 
-	fprintf(stderr, "berth-oci: %s\n", clean);
-	if (!oci->log_path)
-		return;
+/*
+ * Opened with the first line or the engine: after the options, for until then the numbers behind
+ * 2 may be the container's (--preserve-fds), and before a child goes where the path is another.
+ */
+static bool oci_log_open(const struct oci *oci)
+{
+	int fd;
+
+	if (!oci->log_path || log_fd() != STDERR_FILENO)
+		return oci->log_path;
 	fd = open(oci->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (fd >= 0)
-		(void)fd_write_all(fd, line, strlen(line), &ignored);
+		log_to(fd);
+	return fd >= 0;
+}
+
+/*
+ * Our stderr is the container's too: with a log it gets errors alone, which callers look for in
+ * both, the last line of the log and stderr.
+ */
+static void oci_log_take(enum log_level level, const char *text)
+{
+	const struct oci *oci = oci_logging;
+	auto_free char *clean = str_escape(text, strlen(text), 1024);
+	const char *name = oci_level(level);
+	struct err ignored = { 0 };
+
+	if (oci_log_open(oci)) {
+		auto_free char *line = oci_log_line(oci, name, clean);
+
+		(void)fd_write_all(log_fd(), line, strlen(line), &ignored);
+		if (level != LOG_ERR)
+			return;
+	}
+	if (level == LOG_ERR)
+		dprintf(STDERR_FILENO, "berth-oci: %s\n", clean);
+	else
+		dprintf(STDERR_FILENO, "berth-oci: %s: %s\n", name, clean);
+}
+
+int oci_open(struct oci *oci, struct err *e)
+{
+	oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (oci->root < 0 && errno == ENOENT) {
+		if (path_mkdirs(oci->root_path, 0700, e) < 0)
+			return -e->code;
+		oci->root = open(oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (oci->root < 0)
+		return err_set(e, errno, "open %s", oci->root_path);
+	(void)oci_log_open(oci);
+	return engine_init(&oci->engine, NULL, e);
 }
 
 static void oci_usage(FILE *out)
@@ -179,15 +222,19 @@ int main(int argc, char **argv)
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	fd_fill_standard();
 	log_init("berth-oci");
+	oci_logging = &oci;
+	log_hand_to(oci_log_take);
 	argc--;
 	argv++;
 	r = oci_globals(&oci, &argc, &argv, &done, &e);
 	if (oci.debug)
 		log_set_level(LOG_DEBUG);
-	if (r == 0 && !done)
+	if (r == 0 && !done) {
 		r = verb_run(oci_verbs, OCI_VERBS, &oci, argc, argv, &e);
+		log_debug("%s: %s", argv[0], r < 0 ? "failed" : "done");
+	}
 	if (r < 0) {
-		oci_complain(&oci, &e);
+		log_error("%s", err_text(&e));
 		/* what people script against: 255 when there was no process whose code it could be
 		 */
 		r = argc > 0 && str_eq(argv[0], "exec") ? 255 : 1;

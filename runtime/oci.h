@@ -12,7 +12,7 @@
 struct oci {
 	char **argv; /* as the program was called */
 	const char *root_path;
-	const char *log_path; /* NULL: errors go to stderr alone */
+	const char *log_path; /* NULL: all goes to stderr */
 	const char *log_format; /* "text" or "json" */
 	const char
 		*missing; /* "error" or "warn": controllers and capabilities that are not there */

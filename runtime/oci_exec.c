@@ -9,6 +9,7 @@
 
 #include "cgroups/cgroup.h"
 #include "lib/fd.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
@@ -222,6 +223,7 @@ static int exec_go(struct exec_verb *x, struct err *e)
 		args.stdio[i] = i;
 	if (engine_exec(&x->oci->engine, &x->c, &args, &made, e) < 0)
 		return -e->code;
+	log_debug("container %s: process %d", x->id, made.pid);
 	r = exec_tell(x, &made, e);
 	if (r < 0)
 		(void)pidfd_send_signal(made.pidfd, SIGKILL, NULL, 0);

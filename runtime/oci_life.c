@@ -202,6 +202,8 @@ int life_create(struct life *l, bool listen, struct err *e)
 		r = life_tell(l, e);
 	if (r < 0)
 		life_undo(l);
+	else
+		log_debug("container %s: process %d", l->id, l->c.pid);
 	return r;
 }
 

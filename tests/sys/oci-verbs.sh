@@ -108,6 +108,44 @@ like "failing poststop hooks are told of, and the next ones run" "$(oci run --bu
 	$'exit status 4.*exit status 3.*\n0$'
 is "each once" "$(tr '\n' ' ' < "$WORK/hooks")" "3 4 0 "
 
+# what is logged --------------------------------------------------------------
+
+logged() # logged [OPTIONS] VERB...: what stderr got, then level and text of the log's lines
+{
+	rm -f "$WORK/log"
+	oci --log "$WORK/log" --log-format json "$@" 2>&1 < /dev/null
+	jq -r '"log: " + .level + " " + .msg' "$WORK/log"
+}
+bundle warn '.process.args = ["echo", "ran"] | .process.capabilities.bounding += ["CAP_X"]'
+is "with a log a warning goes nowhere else" "$(logged run --bundle "$WORK/warn" warn)" \
+	$'ran\nlog: warning capabilities.bounding: CAP_X is unknown and left out'
+like "without one it is for people" "$(oci run --bundle "$WORK/warn" warn 2>&1 < /dev/null)" \
+	$'^berth-oci: warning: capabilities.bounding: CAP_X is unknown and left out\nran$'
+is "an error is in both" "$(logged run --bundle "$WORK/none" x)" \
+	"berth-oci: bundle $WORK/none: No such file or directory
+log: error bundle $WORK/none: No such file or directory"
+oci --log "$WORK/log.text" run --bundle "$WORK/warn" warn > /dev/null 2>&1 < /dev/null
+like "text has its level too" "$(cat "$WORK/log.text")" '^time="[^"]+" level=warning msg="capabilities'
+oci run --detach --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+if command -v setpriv > /dev/null; then
+	jq '.process | .oomScoreAdj = -500 | .args = ["echo", "ran"]' "$WORK/a/config.json" > "$WORK/process"
+	rm -f "$WORK/log"
+	is "what the child says goes to the log as well" "$(setpriv --bounding-set -sys_resource --inh-caps -sys_resource \
+		"$BUILD/runtime/berth-oci" --root "$root" --missing warn --log "$WORK/log" exec --process "$WORK/process" a 2>&1
+		sed 's/^time="[^"]*" //' "$WORK/log")" \
+		$'ran\nlevel=warning msg="container a: oom_score_adj -500 cannot be set without CAP_SYS_RESOURCE"'
+else
+	skip "what the child says goes to the log as well" "setpriv is missing"
+fi
+is "the log is nothing of the program's" "$(oci --log "$WORK/log" exec a sh -c 'ls /proc/self/fd | tr "\n" " "')" "0 1 2 3 "
+for verb in "create --bundle $WORK/a other" "run --bundle $WORK/odd odd" "exec a true" "state a" "list" features; do
+	# shellcheck disable=SC2086
+	like "--debug logs ${verb%% *}" "$(logged --debug $verb > "$WORK/out"; grep '^log: ' "$WORK/out")" 'log: debug'
+done
+like "on stderr without a log" "$(oci --debug state a 2>&1 > /dev/null)" '^berth-oci: debug: '
+oci delete --force other
+oci delete --force a
+
 # sockets for descriptors -----------------------------------------------------
 
 cat > "$WORK/take" << 'PY'

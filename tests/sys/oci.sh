@@ -324,7 +324,7 @@ like "refused: an id with a slash" "$(bundle c .; oci run --bundle "$WORK/c" a/b
 is "limits without their controllers can be only warned about" \
 	"$(bundle c '.linux.resources.pids.limit = 10'; "$BUILD/runtime/berth-oci" --root "$root" --missing warn \
 		run --bundle "$WORK/c" c 2>&1 < /dev/null; echo $?)" \
-	"$(printf '<4>berth-oci: cgroup controller pids is missing: pids.max is not set\n0')"
+	"$(printf 'berth-oci: warning: cgroup controller pids is missing: pids.max is not set\n0')"
 if (echo -999 > /proc/self/oom_score_adj) 2> /dev/null; then
 	skip "a missing capability is an error or a warning" "CAP_SYS_RESOURCE is here"
 else
