@@ -19,6 +19,7 @@
 
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "lib/map.h"
 #include "lib/mem.h"
 #include "lib/path.h"
 #include "lib/str.h"
@@ -29,6 +30,7 @@
 #include "runtime/place.h"
 #include "runtime/tty.h"
 
+#define BECOME_FEW 64 /* variables that are compared each with each */
 #define BECOME_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static void become_reset_signals(void)
@@ -292,21 +294,59 @@ static const char *become_getenv(const struct birth *b, const char *name)
 	return found;
 }
 
+/* name has its '=' */
+static bool become_has_few(const char **rows, const char **end, const char *name, size_t len)
+{
+	for (; rows < end; rows++) {
+		if ((*rows)[0] == name[0] && strncmp(*rows, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool become_has_many(struct map *names, const char *name, size_t len)
+{
+	auto_free char *key = mem_strndup(name, len);
+
+	return map_set(names, key, names);
+}
+
+/* Of several with one name the last one, where it stands; what has no name as it is. */
+static const char **become_env(const struct birth *b, bool home, const char **end)
+{
+	bool few = b->process->env_count <= BECOME_FEW;
+	const char **begin = end;
+	auto_map names = { 0 };
+
+	for (size_t i = b->process->env_count; i-- > 0;) {
+		const char *row = b->process->env[i];
+		const char *value = strchr(row, '=');
+		size_t len = value ? (size_t)(value - row) + 1 : 0;
+
+		if (!home && str_starts(row, "HOME="))
+			continue;
+		if (value && (few ? become_has_few(begin, end, row, len)
+				  : become_has_many(&names, row, len)))
+			continue;
+		*--begin = row;
+	}
+	return begin;
+}
+
 static void become_home(struct birth *b)
 {
 	const char *home = become_getenv(b, "HOME");
-	auto_free char *found = NULL;
-	size_t n = 0;
+	bool has = home && *home;
+	/* filled from behind; the NULL at the end is there */
+	const char **rows = mem_array(b->process->env_count + 2, sizeof(*rows));
+	const char **end = rows + b->process->env_count + has;
 
-	b->env = mem_array(b->process->env_count + 2, sizeof(*b->env));
-	for (size_t i = 0; i < b->process->env_count; i++) {
-		if ((home && *home) || !str_starts(b->process->env[i], "HOME="))
-			b->env[n++] = b->process->env[i];
+	b->env = become_env(b, has, end);
+	if (!has) {
+		auto_free char *found = passwd_home(b->root, b->process->uid);
+
+		*end = mem_printf("HOME=%s", found ?: "/");
 	}
-	if (home && *home)
-		return;
-	found = passwd_home(b->root, b->process->uid);
-	b->env[n++] = mem_printf("HOME=%s", found ?: "/");
 }
 
 static bool become_is_program(int root, const char *path)

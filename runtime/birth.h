@@ -52,7 +52,7 @@ struct birth {
 	int slave; /* of the terminal; -1: none */
 	bool chdir_later; /* only the user may enter cwd */
 	const char *program; /* what is executed */
-	const char **env; /* with HOME */
+	const char **env; /* with HOME, each name once */
 };
 
 #define BIRTH_INIT                                                                                \

@@ -77,6 +77,13 @@ is "loopback is up" "$(run . 'ping -c 1 -W 2 127.0.0.1 | grep -c "1 packets rece
 is "no descriptor but the three is open" "$(run . 'ls /proc/self/fd | tr "\n" " "')" "0 1 2 3 "
 is "nothing of the host is mounted" "$(run . 'cut -d" " -f5 /proc/self/mountinfo | grep -vE "^/(proc|sys|dev)"')" /
 is "HOME comes from the passwd file" "$(run '.process.user.uid = 1000' 'echo $HOME')" /home/user
+is "of variables with one name the last one is handed on, where it stands" \
+	"$(run '.process.env += ["A=1", "AB=2", "A=3", "=", "NONE", "NONE", "A=", "B=1"]' 'tr "\0" " " < /proc/self/environ; echo')" \
+	"PATH=/bin TERM=xterm AB=2 = NONE NONE A= B=1 HOME=/root "
+is "of many too, in time" \
+	"$(run '.process.env += [range(65000) | "V\(. % 60000)=\(.)"]' 'tr "\0" "\n" < /proc/self/environ > /e
+		wc -l < /e; grep -E "^V(0|4999|5000|59999)=" /e | tr "\n" " "')" \
+	"$(printf '60003\nV5000=5000 V59999=59999 V0=60000 V4999=64999 ')"
 is "the umask is what was given" "$(run '.process.user.umask = 63' umask)" 0077
 is "limits are set" "$(run '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 77, hard: 99 }]' \
 	'ulimit -n; ulimit -Hn')" "$(printf '77\n99')"
@@ -161,6 +168,7 @@ like "a missing file too" "$(oci exec c /no/such 2>&1)" 'exec /no/such: No such 
 is "user, environment and folder can be given" \
 	"$(oci exec --user 1000:7 -e A=b --cwd /tmp c sh -c 'id -u; id -g; echo $A; pwd' | tr '\n' ' ')" \
 	"1000 7 b /tmp "
+is "a variable of the container's too" "$(oci exec -e TERM=x -e TERM=y c sh -c 'tr "\0" "\n" < /proc/$$/environ | grep TERM')" TERM=y
 for user in -1 +0 0x0 1: :1 1:2:3 4294967295 4294967296 99999999999999999999 root; do
 	like "user $user is refused" "$(oci exec --user "$user" c id 2>&1)" 'is not UID or UID:GID'
 done
