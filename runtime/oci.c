@@ -182,7 +182,7 @@ static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, str
 		{ "version", 'v', OPTION_FLAG, &version },
 	};
 
-	if (options_parse(rows, sizeof(rows) / sizeof(rows[0]), argc, argv, e) < 0)
+	if (options_parse_first(rows, sizeof(rows) / sizeof(rows[0]), argc, argv, e) < 0)
 		return -e->code;
 	if (systemd || !str_eq(manager, "cgroupfs"))
 		return err_set(e, ENOTSUP, "cgroups are made in cgroupfs only, not by systemd");

@@ -64,7 +64,7 @@ static int exec_options(struct exec_verb *x, int argc, char **argv, struct err *
 
 	argc--;
 	argv++;
-	if (options_parse(rows, sizeof(rows) / sizeof(rows[0]), &argc, &argv, e) < 0)
+	if (options_parse_first(rows, sizeof(rows) / sizeof(rows[0]), &argc, &argv, e) < 0)
 		return -e->code;
 	if (argc < 1)
 		return err_set(e, EINVAL, "one container id is needed");

@@ -54,39 +54,93 @@ static int options_value(const struct option_row *row, const char *value, struct
 	return 0;
 }
 
+/* A negative number is none: a value or a signal, if a wrong one. */
+static bool options_is(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0' && (word[1] < '0' || word[1] > '9');
+}
+
+/* One option with its value, from the front of the words. */
+static int options_take(const struct option_row *rows, size_t count, int *argc, char ***argv,
+			struct err *e)
+{
+	const char *word = (*argv)[0];
+	const char *name = word + (word[1] == '-' ? 2 : 1);
+	size_t len = strcspn(name, "=");
+	const char *value = name[len] ? name + len + 1 : NULL;
+	const struct option_row *row = options_find(rows, count, name, len);
+
+	(*argc)--;
+	(*argv)++;
+	if (!row)
+		return err_set(e, EINVAL, "unknown option %s", word);
+	if (row->kind == OPTION_FLAG || row->kind == OPTION_IGNORED)
+		return options_flag(row, value, e);
+	if (!value) {
+		if (*argc == 0)
+			return err_set(e, EINVAL, "option %s needs a value", word);
+		value = (*argv)[0];
+		(*argc)--;
+		(*argv)++;
+	}
+	return options_value(row, value, e);
+}
+
+/* The words from at to behind, in front of the ones from first on. */
+static void options_advance(char **first, char **at, char **behind)
+{
+	for (; at < behind; at++, first++) {
+		char *word = *at;
+
+		memmove(first + 1, first, (size_t)(at - first) * sizeof(*first));
+		*first = word;
+	}
+}
+
+static int options_read(const struct option_row *rows, size_t count, bool permute, int *argc,
+			char ***argv, struct err *e)
+{
+	char **operands = *argv;
+	char **next = *argv;
+	int left = *argc;
+
+	while (left > 0) {
+		char **at = next;
+		bool last = str_eq(*at, "--");
+
+		if (!options_is(*at)) {
+			if (!permute)
+				break;
+			next++;
+			left--;
+			continue;
+		}
+		if (last) {
+			next++;
+			left--;
+		} else if (options_take(rows, count, &left, &next, e) < 0) {
+			return -e->code;
+		}
+		options_advance(operands, at, next);
+		operands += next - at;
+		if (last)
+			break;
+	}
+	*argc -= (int)(operands - *argv);
+	*argv = operands;
+	return 0;
+}
+
 int options_parse(const struct option_row *rows, size_t count, int *argc, char ***argv,
 		  struct err *e)
 {
-	while (*argc > 0 && (*argv)[0][0] == '-' && (*argv)[0][1] != '\0') {
-		const char *word = (*argv)[0];
-		const char *name = word + (word[1] == '-' ? 2 : 1);
-		size_t len = strcspn(name, "=");
-		const char *value = name[len] ? name + len + 1 : NULL;
-		const struct option_row *row;
+	return options_read(rows, count, true, argc, argv, e);
+}
 
-		(*argc)--;
-		(*argv)++;
-		if (str_eq(word, "--"))
-			return 0;
-		row = options_find(rows, count, name, len);
-		if (!row)
-			return err_set(e, EINVAL, "unknown option %s", word);
-		if (row->kind == OPTION_FLAG || row->kind == OPTION_IGNORED) {
-			if (options_flag(row, value, e) < 0)
-				return -e->code;
-			continue;
-		}
-		if (!value) {
-			if (*argc == 0)
-				return err_set(e, EINVAL, "option %s needs a value", word);
-			value = (*argv)[0];
-			(*argc)--;
-			(*argv)++;
-		}
-		if (options_value(row, value, e) < 0)
-			return -e->code;
-	}
-	return 0;
+int options_parse_first(const struct option_row *rows, size_t count, int *argc, char ***argv,
+			struct err *e)
+{
+	return options_read(rows, count, false, argc, argv, e);
 }
 
 void options_texts_done(struct options_texts *t)

@@ -29,7 +29,13 @@ struct option_row {
 	void *value;
 };
 
-/* Up to the first operand or behind "--"; *argc and *argv are moved to there. */
+/*
+ * Before, between and behind the operands, as far as "--", which goes; the words are put in such
+ * an order that *argc and *argv are the operands, and that they mean the same when read again.
+ */
 int options_parse(const struct option_row *rows, size_t count, int *argc, char ***argv,
 		  struct err *e);
+/* As far as the first operand: what comes then is a command with options of its own. */
+int options_parse_first(const struct option_row *rows, size_t count, int *argc, char ***argv,
+			struct err *e);
 void options_texts_done(struct options_texts *t);

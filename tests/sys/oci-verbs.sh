@@ -79,6 +79,22 @@ like "resources come from standard input" "$(echo '{"pids":{"limit":5}}' | oci u
 like "or are no JSON" "$(echo '{' | oci update -r - a 2>&1)" 'resources: '
 oci delete --force a
 
+# options behind the operand ----------------------------------------------------
+
+oci run a --detach -b "$WORK/a" < /dev/null > /dev/null 2>&1
+is "run takes options behind the id" "$(oci state a | jq -r .status)" running
+is "ps too" "$(oci ps a -f json | jq -c .)" "[$(oci state a | jq .pid)]"
+like "update too, and a negative value" "$(oci update a --pids-limit -1 2>&1; echo $?; oci update a --pids-limit 5 2>&1)" \
+	$'^0\nberth-oci: .*controller pids is missing'
+is "what is behind the id of exec is the command" "$(oci exec a echo -e --tty -- x)" "--tty -- x"
+like "a negative number is a signal, of which there is none" "$(oci kill a -9 2>&1)" 'signal -9 is unknown'
+like "behind -- nothing is an option" "$(oci delete -- a --force 2>&1; oci state -- a 2>&1)" 'usage: delete.*usage: state'
+like "an unknown option behind the id is one" "$(oci delete a --farce 2>&1)" 'unknown option --farce'
+is "kill too" "$(oci kill a KILL -a && wait_for 20 status_is a stopped && echo yes)" yes
+oci delete a
+oci create a --bundle "$WORK/a" -- < /dev/null > /dev/null 2>&1
+is "delete too" "$(oci delete a --force && oci list -q)" ""
+
 # several at once --------------------------------------------------------------
 
 for name in one1 one2 other; do
