@@ -170,6 +170,12 @@ void life_undo(struct life *l)
 		log_error("%s", err_text(&e));
 	if (l->state.dir >= 0 && state_remove(l->oci->root, l->id, &e) < 0)
 		log_error("remove state of %s: %s", l->id, err_text(&e));
+}
+
+/* Nothing ran: callers read from the file which process they have. */
+static void life_fail(struct life *l)
+{
+	life_undo(l);
 	if (l->pid_file && l->made)
 		unlink(l->pid_file);
 }
@@ -201,7 +207,7 @@ int life_create(struct life *l, bool listen, struct err *e)
 	if (r == 0)
 		r = life_tell(l, e);
 	if (r < 0)
-		life_undo(l);
+		life_fail(l);
 	else
 		log_debug("container %s: process %d", l->id, l->c.pid);
 	return r;
@@ -239,7 +245,7 @@ int oci_verb_run(void *ctx, int argc, char **argv, struct err *e)
 	if (r == 0) {
 		r = engine_start(&l.oci->engine, &l.c, e);
 		if (r < 0)
-			life_undo(&l);
+			life_fail(&l);
 	}
 	if (r == 0 && !l.detach) {
 		status = oci_foreground(l.c.pid, l.c.pidfd, l.c.console, e);

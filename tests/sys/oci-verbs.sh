@@ -79,6 +79,16 @@ like "resources come from standard input" "$(echo '{"pids":{"limit":5}}' | oci u
 like "or are no JSON" "$(echo '{' | oci update -r - a 2>&1)" 'resources: '
 oci delete --force a
 
+# pid files --------------------------------------------------------------------
+
+bundle once '.process.args = ["true"]'
+oci run --bundle "$WORK/once" --pid-file "$WORK/pid.run" once < /dev/null > /dev/null 2>&1
+like "a pid file stays when the container has ended" "$(cat "$WORK/pid.run")" '^[1-9][0-9]*$'
+jq '.process.args = ["/no/such"]' "$WORK/once/config.json" > "$WORK/config.once"
+rm -f "$WORK/pid.run"
+oci run --bundle "$WORK/once" --config "$WORK/config.once" --pid-file "$WORK/pid.run" once < /dev/null > /dev/null 2>&1
+ok "and there is none of one that never ran" test ! -e "$WORK/pid.run"
+
 # options behind the operand ----------------------------------------------------
 
 oci run a --detach -b "$WORK/a" < /dev/null > /dev/null 2>&1
