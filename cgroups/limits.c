@@ -31,7 +31,8 @@ void limits_done(struct limits *l)
 /* What a new cgroup has anyway: to ask for it needs no controller. */
 static bool limits_is_default(const char *file, const char *value)
 {
-	return (str_eq(file, "cpu.weight") && str_eq(value, "100")) || str_starts(value, "max");
+	return (str_eq(file, "cpu.weight") && str_eq(value, "100")) ||
+	       (str_eq(file, "cpu.max.burst") && str_eq(value, "0")) || str_starts(value, "max");
 }
 
 /* Adds a row; the value is taken. The controller is the file's first part. */
@@ -100,6 +101,9 @@ static void limits_cpu(const struct resources *r, struct limits *l)
 		limits_uint(l, "cpu.weight", limits_weight(r->cpu_shares));
 	if (r->cpu_idle > 0)
 		limits_uint(l, "cpu.idle", (uint64_t)r->cpu_idle);
+	/* a burst is never above the quota, so that it ends before that sinks */
+	if (r->has_cpu_burst && r->cpu_burst == 0)
+		limits_uint(l, "cpu.max.burst", 0);
 	limits_cpu_max(r, l);
 	if (r->cpu_burst > 0)
 		limits_uint(l, "cpu.max.burst", r->cpu_burst);

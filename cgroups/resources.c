@@ -69,13 +69,13 @@ static const struct schema resources_rdma_schema = {
 static const struct schema_row resources_cpu_rows[] = {
 	{ "shares", SCHEMA_UINT, AT(cpu_shares) },
 	{ "quota", SCHEMA_INT, AT(cpu_quota) },
-	{ "burst", SCHEMA_UINT, AT(cpu_burst) },
+	{ "burst", SCHEMA_UINT, AT(cpu_burst), IF(has_cpu_burst) },
 	{ "period", SCHEMA_UINT, AT(cpu_period) },
 	{ "realtimeRuntime", VOID },
 	{ "realtimePeriod", VOID },
 	{ "cpus", SCHEMA_TEXT, AT(cpus) },
 	{ "mems", SCHEMA_TEXT, AT(mems) },
-	{ "idle", SCHEMA_INT, AT(cpu_idle), IF(has_cpu_idle) },
+	{ "idle", SCHEMA_INT, AT(cpu_idle), IF(has_cpu_idle), .max = 1 },
 	{ "" },
 };
 static const struct schema resources_cpu_schema = { .rows = resources_cpu_rows };

@@ -41,8 +41,8 @@ struct resources_rdma {
 struct resources {
 	uint64_t cpu_shares, cpu_period, cpu_burst;
 	int64_t cpu_quota;
-	bool has_cpu_idle, has_pids_limit;
-	int64_t cpu_idle; /* 0 is a wish */
+	bool has_cpu_burst, has_cpu_idle, has_pids_limit;
+	int64_t cpu_idle; /* 0 is a wish, as it is of a burst */
 	const char *cpus, *mems; /* lists; NULL: none */
 	int64_t memory_limit, memory_reservation, memory_swap;
 	bool check_memory;

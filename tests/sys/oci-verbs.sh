@@ -70,6 +70,9 @@ for option in "cpu-rt-period 5:cpu.realtimePeriod" "cpu-rt-runtime 5:cpu.realtim
 done
 like "a container without a class of service says so" "$(oci update --l3-cache-schema L3:0=f a 2>&1; oci update --mem-bw-schema x a 2>&1)" \
 	'made without linux.intelRdt.*--mem-bw-schema: not one line'
+for value in -1 2; do
+	like "--cpu-idle $value is refused" "$(oci update --cpu-idle $value a 2>&1)" 'cpu.idle: outside of 0 to 1'
+done
 for value in 5x 1kk '' 9999999999999g -; do
 	like "--memory '$value' is refused" "$(oci update --memory "$value" a 2>&1)" 'is no number'
 done

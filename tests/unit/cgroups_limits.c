@@ -58,6 +58,8 @@ static void values_are_converted_as_the_other_runtimes_do(void **state)
 		{ "{\"cpu\":{\"quota\":50000}}", "cpu.max=50000" },
 		{ "{\"cpu\":{\"period\":50000}}", "cpu.max== 50000" },
 		{ "{\"cpu\":{\"quota\":1000,\"burst\":500}}", "cpu.max=1000;cpu.max.burst=500" },
+		{ "{\"cpu\":{\"quota\":100,\"burst\":0}}", "cpu.max.burst=0;cpu.max=100" },
+		{ "{\"cpu\":{\"idle\":2}}", "linux.resources.cpu.idle: outside of 0 to 1" },
 		{ "{\"cpu\":{\"idle\":1,\"shares\":1024}}", "cpu.weight=100;cpu.idle=1" },
 		{ "{\"cpu\":{\"idle\":0,\"shares\":1024}}", "cpu.idle=0;cpu.weight=100" },
 		{ "{\"cpu\":{\"cpus\":\"0-1\",\"mems\":\"0\"}}", "cpuset.cpus=0-1;cpuset.mems=0" },
