@@ -27,7 +27,7 @@ int oci_open(struct oci *oci, struct err *e);
 /* The ids of the containers, each to be freed, and the vector too. */
 int oci_names(int root, char ***ret, size_t *ret_count, struct err *e);
 
-/* A text ("15", "TERM", "SIGTERM") to a signal's number. */
+/* A text ("15", "TERM", "SigTerm", "rtmin+3") to a signal's number. */
 int oci_signal(const char *text, struct err *e);
 
 /* Writes the pid where the caller of --pid-file looks for it. */

@@ -22,9 +22,24 @@
 
 #define WAIT_BUFFER 8192
 
+/* "RTMIN", "RTMIN+3", "RTMAX-3"; -1: another name */
+static int oci_realtime(const char *name)
+{
+	bool up = strncasecmp(name, "RTMIN", 5) == 0;
+	const char *rest = name + 5;
+	int away = 0;
+
+	if (!up && strncasecmp(name, "RTMAX", 5) != 0)
+		return -1;
+	if (*rest && (*rest != (up ? '+' : '-') || str_to_int(rest + 1, &away) < 0 || away < 0 ||
+		      away > SIGRTMAX - SIGRTMIN))
+		return -1;
+	return up ? SIGRTMIN + away : SIGRTMAX - away;
+}
+
 int oci_signal(const char *text, struct err *e)
 {
-	const char *name = str_starts(text, "SIG") ? text + 3 : text;
+	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
 	int number;
 
 	if (str_to_int(text, &number) == 0) {
@@ -38,10 +53,8 @@ int oci_signal(const char *text, struct err *e)
 		if (known && strcasecmp(known, name) == 0)
 			return number;
 	}
-	if (str_starts(name, "RTMIN+") && str_to_int(name + strlen("RTMIN+"), &number) == 0 &&
-	    number >= 0 && number <= SIGRTMAX - SIGRTMIN)
-		return SIGRTMIN + number;
-	return err_set(e, EINVAL, "signal %s is unknown", text);
+	number = oci_realtime(name);
+	return number < 0 ? err_set(e, EINVAL, "signal %s is unknown", text) : number;
 }
 
 int oci_write_pid(const char *path, pid_t pid, struct err *e)

@@ -92,6 +92,25 @@ rm -f "$WORK/pid.run"
 oci run --bundle "$WORK/once" --config "$WORK/config.once" --pid-file "$WORK/pid.run" once < /dev/null > /dev/null 2>&1
 ok "and there is none of one that never ran" test ! -e "$WORK/pid.run"
 
+# signals by name ----------------------------------------------------------------
+
+bundle signals '.process.args = ["sh", "-c", "trap \"echo 10\" USR1; trap \"echo 37\" 37; trap \"echo 61\" 61;
+	echo up; while :; do sleep 0.01; done"]'
+oci run --detach --bundle "$WORK/signals" signals >> "$WORK/signals.out" 2> /dev/null < /dev/null
+wait_for 20 grep -q up "$WORK/signals.out"
+heard() # heard NAME NUMBER: the signal arrives
+{
+	: > "$WORK/signals.out"
+	oci kill signals "$1" && wait_for 2 grep -qx "$2" "$WORK/signals.out"
+}
+for name in usr1:10 SIGUSR1:10 sigusr1:10 SigUsr1:10 rtmin+3:37 SIGRTMAX-3:61; do
+	ok "a signal is called ${name%:*}" heard "${name%:*}" "${name#*:}"
+done
+for name in SIG usr3 rtmin-1 RTMAX-99 RTMIN+x; do
+	like "none is called $name" "$(oci kill signals $name 2>&1)" "signal ${name/+/\\+} is unknown"
+done
+oci delete --force signals
+
 # options behind the operand ----------------------------------------------------
 
 oci run a --detach -b "$WORK/a" < /dev/null > /dev/null 2>&1
