@@ -135,6 +135,7 @@ struct engine_exec {
 	const struct spec_process *process;
 	int stdio[3]; /* -1: /dev/null; not used when process.terminal */
 	const char *cgroup; /* name of a sub-cgroup, made when missing; NULL: the container's */
+	const char *below; /* or path of one that is there, from the container's on; NULL: none */
 	int preserve_fds;
 	bool adopt, plain_console; /* as in struct engine_create */
 	bool ignore_paused;

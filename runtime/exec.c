@@ -100,14 +100,18 @@ static int exec_cgroup_of_init(struct engine *en, const struct container *c, int
 }
 
 /*
- * The container's cgroup, or a sub-cgroup of its own: made (or found, it may be
+ * The container's cgroup, one below it, or a sub-cgroup of its own: made (or found, it may be
  * used again) without giving it controllers, for the limits are the container's.
  */
-static int exec_cgroup(struct engine *en, const struct container *c, const char *name, int *ret_fd,
-		       struct err *e)
+static int exec_cgroup(struct engine *en, const struct container *c, const struct engine_exec *a,
+		       int *ret_fd, struct err *e)
 {
+	const char *name = a->cgroup;
+
 	if (c->cgroup < 0)
 		return exec_cgroup_of_init(en, c, ret_fd, e);
+	if (a->below)
+		return cgroup_open(c->cgroup, a->below, ret_fd, e);
 	if (!name)
 		return fd_dup(c->cgroup, ret_fd, e);
 	if (mkdirat(c->cgroup, name, 0755) < 0 && errno != EEXIST)
@@ -240,9 +244,9 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.timens = timens;
 	b.root = root;
 	memcpy(b.rdt, rdt, sizeof(b.rdt));
-	r = exec_cgroup(en, c, args->cgroup, &x.cgroup, e);
+	r = exec_cgroup(en, c, args, &x.cgroup, e);
 	if (r == 0)
-		r = exec_clone_on(en, c, &b, pidns, !args->cgroup, &x, e);
+		r = exec_clone_on(en, c, &b, pidns, !args->cgroup && !args->below, &x, e);
 	fd_close(&rdt[0]);
 	fd_close(&rdt[1]);
 	if (r < 0) {

@@ -70,6 +70,9 @@ static int exec_options(struct exec_verb *x, int argc, char **argv, struct err *
 		return err_set(e, EINVAL, "one container id is needed");
 	if (x->preserve_fds < 0 || x->preserve_fds > 1024)
 		return err_set(e, ERANGE, "--preserve-fds: %d", x->preserve_fds);
+	if (x->cgroup && strchr(x->cgroup, ':'))
+		return err_set(e, EINVAL, "--cgroup: %s: cgroup v2 has no controller before a path",
+			       x->cgroup);
 	x->id = argv[0];
 	x->argc = argc - 1;
 	x->argv = argv + 1;
@@ -218,7 +221,7 @@ static int exec_go(struct exec_verb *x, struct err *e)
 	args.plain_console = !x->detach;
 	args.ignore_paused = x->ignore_paused;
 	x->c.lenient = str_eq(x->oci->missing, "warn");
-	args.cgroup = x->cgroup;
+	args.below = x->cgroup;
 	for (int i = 0; i < 3; i++)
 		args.stdio[i] = i;
 	if (engine_exec(&x->oci->engine, &x->c, &args, &made, e) < 0)

@@ -82,6 +82,20 @@ like "resources come from standard input" "$(echo '{"pids":{"limit":5}}' | oci u
 like "or are no JSON" "$(echo '{' | oci update -r - a 2>&1)" 'resources: '
 oci delete --force a
 
+# cgroups of an exec -------------------------------------------------------------
+
+oci run --detach --bundle "$WORK/a" a < /dev/null > /dev/null 2>&1
+mkdir -p /sys/fs/cgroup/test/a/sub/deep
+for path in /:/ .:/ sub:/sub /sub:/sub sub/deep/:/sub/deep; do
+	is "exec runs in ${path%:*} of the container's cgroup" \
+		"$(oci exec --cgroup "${path%:*}" a grep ^0: /proc/self/cgroup)" "0::${path#*:}"
+done
+like "it makes none" "$(oci exec --cgroup none a true 2>&1; ls /sys/fs/cgroup/test/a | grep none)" 'cgroup: open none: No such file[^\n]*$'
+like "it leaves none" "$(oci exec --cgroup ../x a true 2>&1; oci exec --cgroup sub/../.. a true 2>&1)" 'has a \.\..*has a \.\.'
+like "a file is none" "$(oci exec --cgroup cgroup.procs a true 2>&1)" 'Not a directory'
+like "nor has it controllers" "$(oci exec --cgroup cpu:/sub a true 2>&1)" '\--cgroup: cpu:/sub: cgroup v2 has no controller'
+oci delete --force a
+
 # pid files --------------------------------------------------------------------
 
 bundle once '.process.args = ["true"]'
