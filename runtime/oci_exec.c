@@ -110,6 +110,25 @@ static int exec_user(struct exec_verb *x, struct err *e)
 	return 0;
 }
 
+/* Ambient too where it is inheritable: a user's program has it by that alone. */
+static void exec_caps(struct exec_verb *x)
+{
+	struct spec_caps *caps = &x->process.caps;
+
+	for (size_t i = 0; i < x->caps.count; i++) {
+		int number = caps_number(x->caps.texts[i]);
+
+		if (number < 0) {
+			log_warn("--cap: %.64s is unknown and left out", x->caps.texts[i]);
+			continue;
+		}
+		caps->bounding |= 1ull << number;
+		caps->effective |= 1ull << number;
+		caps->permitted |= 1ull << number;
+		caps->ambient |= caps->inheritable & 1ull << number;
+	}
+}
+
 static int exec_lists(struct exec_verb *x, struct err *e)
 {
 	struct spec_process *p = &x->process;
@@ -120,15 +139,7 @@ static int exec_lists(struct exec_verb *x, struct err *e)
 			p->env[p->env_count++] = x->env.texts[i];
 		p->env[p->env_count] = NULL;
 	}
-	for (size_t i = 0; i < x->caps.count; i++) {
-		int number = caps_number(x->caps.texts[i]);
-
-		if (number < 0)
-			return err_set(e, EINVAL, "--cap: %s is unknown", x->caps.texts[i]);
-		p->caps.bounding |= 1ull << number;
-		p->caps.effective |= 1ull << number;
-		p->caps.permitted |= 1ull << number;
-	}
+	exec_caps(x);
 	for (size_t i = 0; i < x->groups.count; i++) {
 		uint32_t gid;
 

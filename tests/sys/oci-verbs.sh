@@ -96,6 +96,18 @@ like "a file is none" "$(oci exec --cgroup cgroup.procs a true 2>&1)" 'Not a dir
 like "nor has it controllers" "$(oci exec --cgroup cpu:/sub a true 2>&1)" '\--cgroup: cpu:/sub: cgroup v2 has no controller'
 oci delete --force a
 
+# capabilities of an exec --------------------------------------------------------
+
+bundle caps '.process.args = ["sleep", "1000"] | .process.user.uid = 1000 |
+	.process.capabilities.inheritable = ["CAP_KILL"]'
+oci run --detach --bundle "$WORK/caps" caps < /dev/null > /dev/null 2>&1
+is "an inheritable one becomes ambient, others do not" \
+	"$(oci exec --cap CAP_KILL --cap CAP_CHOWN caps grep -E 'CapAmb|CapEff' /proc/self/status | cut -f2 | tr '\n' ' ')" \
+	"0000000000000020 0000000000000020 "
+like "an unknown one is a warning" "$(oci exec --cap CAP_X caps echo ran 2>&1)" \
+	$'^berth-oci: warning: --cap: CAP_X is unknown and left out\nran$'
+oci delete --force caps
+
 # pid files --------------------------------------------------------------------
 
 bundle once '.process.args = ["true"]'
