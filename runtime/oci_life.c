@@ -24,11 +24,47 @@
 #include "runtime/options.h"
 #include "runtime/spec.h"
 
+#define LIFE_FDS_MAX 1024 /* of either kind */
+
 void life_done(struct life *l)
 {
+	free(l->listen_env[0]);
+	free(l->listen_env[1]);
 	spec_done(&l->spec);
 	state_done(&l->state);
 	container_done(&l->c);
+}
+
+/* What a service manager opened for the service, sd_listen_fds(3): it is the container. */
+static int life_listen(struct life *l, struct err *e)
+{
+	const char *pid = getenv("LISTEN_PID");
+	const char *count = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES");
+	int number;
+
+	if (!count || !*count || (pid && (str_to_int(pid, &number) < 0 || number != getpid())))
+		return 0;
+	if (str_to_int(count, &number) < 0 || number < 0 || number > LIFE_FDS_MAX)
+		return err_set(e, ERANGE, "LISTEN_FDS: %s", count);
+	l->listen_fds = number;
+	l->listen_env[0] = mem_printf("LISTEN_FDS=%d", number);
+	l->listen_env[1] = names ? mem_printf("LISTEN_FDNAMES=%s", names) : NULL;
+	return 0;
+}
+
+static void life_listen_env(struct life *l)
+{
+	struct spec_process *p = &l->spec.process;
+
+	if (l->listen_fds == 0)
+		return;
+	p->env = mem_realloc(p->env, (p->env_count + 4) * sizeof(*p->env));
+	p->env[p->env_count++] = "LISTEN_PID=1";
+	p->env[p->env_count++] = l->listen_env[0];
+	if (l->listen_env[1])
+		p->env[p->env_count++] = l->listen_env[1];
+	p->env[p->env_count] = NULL;
 }
 
 static int life_options(struct life *l, int argc, char **argv, struct err *e)
@@ -53,12 +89,16 @@ static int life_options(struct life *l, int argc, char **argv, struct err *e)
 		return -e->code;
 	if (argc != 1)
 		return err_set(e, EINVAL, "one container id is needed");
-	if (l->preserve_fds < 0 || l->preserve_fds > 1024)
+	if (l->preserve_fds < 0 || l->preserve_fds > LIFE_FDS_MAX)
 		return err_set(e, ERANGE, "--preserve-fds: %d", l->preserve_fds);
+	if (life_listen(l, e) < 0)
+		return -e->code;
 	/* before anything of ours takes one of their numbers */
-	for (int fd = 3; fd < 3 + l->preserve_fds; fd++) {
+	for (int fd = 3; fd < 3 + l->listen_fds + l->preserve_fds; fd++) {
 		if (fcntl(fd, F_GETFD) < 0)
-			return err_set(e, errno, "--preserve-fds: descriptor %d", fd);
+			return err_set(e, errno, "%s: descriptor %d",
+				       fd < 3 + l->listen_fds ? "LISTEN_FDS" : "--preserve-fds",
+				       fd);
 	}
 	l->id = argv[0];
 	return 0;
@@ -75,6 +115,7 @@ static int life_load(struct life *l, char **ret_text, size_t *ret_len, struct er
 		return -e->code;
 	if (!l->spec.has_process)
 		return err_set(e, EINVAL, "config.json: process: missing");
+	life_listen_env(l);
 	if (l->spec.process.terminal && l->detach && !l->console_socket)
 		return err_set(e, EINVAL,
 			       "cannot allocate tty if we detach without setting console socket");
@@ -114,7 +155,7 @@ static int life_make(struct life *l, int listener, struct err *e)
 	args.bundle = l->bundle;
 	args.spec = &l->spec;
 	args.listener = listener;
-	args.preserve_fds = l->preserve_fds;
+	args.preserve_fds = l->listen_fds + l->preserve_fds;
 	args.missing_controllers_warn = str_eq(l->oci->missing, "warn");
 	args.no_pivot = l->no_pivot;
 	args.no_new_keyring = l->no_new_keyring;

@@ -14,7 +14,9 @@ struct life {
 	const char *console_socket;
 	const char *pidfd_socket;
 	bool detach, keep, no_pivot, no_new_keyring;
-	int preserve_fds;
+	int preserve_fds; /* behind listen_fds */
+	int listen_fds;
+	char *listen_env[2]; /* owned: LISTEN_FDS and, where there are any, LISTEN_FDNAMES */
 	struct spec spec;
 	struct state state;
 	struct container c;

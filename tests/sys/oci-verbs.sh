@@ -108,6 +108,23 @@ like "an unknown one is a warning" "$(oci exec --cap CAP_X caps echo ran 2>&1)" 
 	$'^berth-oci: warning: --cap: CAP_X is unknown and left out\nran$'
 oci delete --force caps
 
+# descriptors of a service manager ----------------------------------------------
+
+bundle listen '.process.env += ["LISTEN_FDS=7"] | .process.args = ["sh", "-c",
+	"echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; cat <&3; ls /proc/self/fd | wc -l"]'
+echo three > "$WORK/three"
+listen() # listen ENVIRONMENT... OPTIONS...: with descriptors 3 and 4; $$ is berth-oci's pid
+{
+	sh -c "$1 exec \"\$@\"" sh "$BUILD/runtime/berth-oci" --root "$root" run "${@:2}" --bundle "$WORK/listen" listen \
+		2>&1 < /dev/null 3< "$WORK/three" 4< /dev/null | tr '\n' ' '
+}
+is "sockets of a service manager are handed on" "$(listen 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=x:y')" "1 1 x:y three 5 "
+is "also when it names no process" "$(listen 'LISTEN_FDS=1')" "1 1 three 5 "
+is "with further ones behind" "$(listen 'LISTEN_FDS=1' --preserve-fds 1)" "1 1 three 6 "
+like "those of another process are not" "$(listen 'LISTEN_PID=1 LISTEN_FDS=1')" '^7 .*3: Bad file'
+like "nor what is not there" "$(listen 'LISTEN_FDS=9')" 'LISTEN_FDS: descriptor [0-9]+: Bad file'
+like "nor too many" "$(listen 'LISTEN_FDS=1025'; listen 'LISTEN_FDS=-1')" 'LISTEN_FDS: 1025:.*LISTEN_FDS: -1:'
+
 # pid files --------------------------------------------------------------------
 
 bundle once '.process.args = ["true"]'
