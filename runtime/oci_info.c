@@ -289,6 +289,7 @@ int oci_verb_features(void *ctx, int argc, char **argv, struct err *e)
 	return 0;
 }
 
+/* devpts' group, mounts of /sys, then of linux what comes first, and the last namespaces */
 static const char info_spec[] =
 	"{\n"
 	"\t\"ociVersion\": \"1.2.0\",\n"
@@ -314,22 +315,19 @@ static const char info_spec[] =
 	"\t\t\t\"options\": [ \"nosuid\", \"strictatime\", \"mode=755\", \"size=65536k\" ] },\n"
 	"\t\t{ \"destination\": \"/dev/pts\", \"type\": \"devpts\", \"source\": \"devpts\",\n"
 	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"newinstance\", \"ptmxmode=0666\",\n"
-	"\t\t\t\t\"mode=0620\", \"gid=5\" ] },\n"
+	"\t\t\t\t\"mode=0620\"%s ] },\n"
 	"\t\t{ \"destination\": \"/dev/shm\", \"type\": \"tmpfs\", \"source\": \"shm\",\n"
 	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\", \"mode=1777\",\n"
 	"\t\t\t\t\"size=65536k\" ] },\n"
 	"\t\t{ \"destination\": \"/dev/mqueue\", \"type\": \"mqueue\", \"source\": \"mqueue\",\n"
 	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\" ] },\n"
-	"\t\t{ \"destination\": \"/sys\", \"type\": \"sysfs\", \"source\": \"sysfs\",\n"
-	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\", \"ro\" ] },\n"
-	"\t\t{ \"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\",\n"
-	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\", \"relatime\", \"ro\" ] }\n"
+	"%s"
 	"\t],\n"
 	"\t\"linux\": {\n"
-	"\t\t\"resources\": { \"devices\": [ { \"allow\": false, \"access\": \"rwm\" } ] },\n"
-	"\t\t\"namespaces\": [ { \"type\": \"pid\" }, { \"type\": \"network\" },\n"
-	"\t\t\t{ \"type\": \"ipc\" }, { \"type\": \"uts\" }, { \"type\": \"mount\" },\n"
-	"\t\t\t{ \"type\": \"cgroup\" } ],\n"
+	"%s"
+	"\t\t\"namespaces\": [ { \"type\": \"pid\" }, { \"type\": \"ipc\" }, { \"type\": \"uts\" "
+	"},\n"
+	"\t\t\t{ \"type\": \"mount\" }, { \"type\": \"cgroup\" }, { \"type\": \"%s\" } ],\n"
 	"\t\t\"maskedPaths\": [ \"/proc/acpi\", \"/proc/asound\", \"/proc/kcore\",\n"
 	"\t\t\t\"/proc/keys\", \"/proc/latency_stats\", \"/proc/timer_list\",\n"
 	"\t\t\t\"/proc/timer_stats\", \"/proc/sched_debug\", \"/sys/firmware\",\n"
@@ -340,21 +338,53 @@ static const char info_spec[] =
 	"\t}\n"
 	"}\n";
 
+static const char info_sys[] =
+	"\t\t{ \"destination\": \"/sys\", \"type\": \"sysfs\", \"source\": \"sysfs\",\n"
+	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\", \"ro\" ] },\n"
+	"\t\t{ \"destination\": \"/sys/fs/cgroup\", \"type\": \"cgroup\", \"source\": \"cgroup\",\n"
+	"\t\t\t\"options\": [ \"nosuid\", \"noexec\", \"nodev\", \"relatime\", \"ro\" ] }\n";
+
+static const char info_devices[] =
+	"\t\t\"resources\": { \"devices\": [ { \"allow\": false, \"access\": \"rwm\" } ] },\n";
+
+/* sysfs belongs to the owner of the network namespace */
+static const char info_sys_of_host[] =
+	"\t\t{ \"destination\": \"/sys\", \"type\": \"none\", \"source\": \"/sys\",\n"
+	"\t\t\t\"options\": [ \"rbind\", \"nosuid\", \"noexec\", \"nodev\", \"ro\" ] }\n";
+
+/* For a user without rights: ids of his own alone, and the host's network. */
+static char *info_spec_rootless(void)
+{
+	auto_free char *maps = mem_printf(
+		"\t\t\"uidMappings\": [ { \"containerID\": 0, \"hostID\": %u, \"size\": 1 } ],\n"
+		"\t\t\"gidMappings\": [ { \"containerID\": 0, \"hostID\": %u, \"size\": 1 } ],\n",
+		geteuid(), getegid());
+
+	return mem_printf(info_spec, "", info_sys_of_host, maps, "user");
+}
+
 int oci_verb_spec(void *ctx, int argc, char **argv, struct err *e)
 {
 	const char *bundle = ".";
-	const struct option_row rows[] = { { "bundle", 'b', OPTION_TEXT, &bundle } };
+	bool rootless = false;
+	const struct option_row rows[] = {
+		{ "bundle", 'b', OPTION_TEXT, &bundle },
+		{ "rootless", '\0', OPTION_FLAG, &rootless },
+	};
 	auto_free char *path = NULL;
+	auto_free char *text = NULL;
 	auto_fd int fd = -1;
 
 	(void)ctx;
 	argc--;
 	argv++;
-	if (options_parse(rows, 1, &argc, &argv, e) < 0)
+	if (options_parse(rows, 2, &argc, &argv, e) < 0)
 		return -e->code;
+	text = rootless ? info_spec_rootless()
+			: mem_printf(info_spec, ", \"gid=5\"", info_sys, info_devices, "network");
 	path = mem_printf("%s/config.json", bundle);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_set(e, errno, "make %s", path);
-	return fd_write_all(fd, info_spec, sizeof(info_spec) - 1, e);
+	return fd_write_all(fd, text, strlen(text), e);
 }

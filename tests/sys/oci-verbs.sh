@@ -125,6 +125,32 @@ like "those of another process are not" "$(listen 'LISTEN_PID=1 LISTEN_FDS=1')" 
 like "nor what is not there" "$(listen 'LISTEN_FDS=9')" 'LISTEN_FDS: descriptor [0-9]+: Bad file'
 like "nor too many" "$(listen 'LISTEN_FDS=1025'; listen 'LISTEN_FDS=-1')" 'LISTEN_FDS: 1025:.*LISTEN_FDS: -1:'
 
+# spec -------------------------------------------------------------------------
+
+run_spec() # run_spec OPTIONS...: the file that spec writes, and what a container of it prints
+{
+	rm -f "$WORK/once/config.json"
+	oci spec --bundle "$WORK/once" "$@"
+	jq '.process.terminal = false | .process.args = ["sh", "-c", "id -u; cat /proc/self/uid_map | tr -s \" \"; ls /sys | grep kernel"]' \
+		"$WORK/once/config.json" > "$WORK/config.once"
+	oci run --bundle "$WORK/once" --config "$WORK/config.once" once 2>&1 < /dev/null | tr '\n' ' '
+}
+bundle once .
+is "a container can be made of what spec writes" "$(run_spec)" "0  0 0 4294967295 kernel "
+is "and of what it writes with --rootless" "$(run_spec --rootless)" "0  0 0 1 kernel "
+is "which is that of a user without rights" "$(jq -c '[.linux.namespaces[].type], .linux.resources,
+	(.mounts[] | select(.destination | startswith("/sys")))' "$WORK/once/config.json" | tr '\n' ' ')" \
+	'["pid","ipc","uts","mount","cgroup","user"] null {"destination":"/sys","type":"none","source":"/sys","options":["rbind","nosuid","noexec","nodev","ro"]} '
+like "a config.json that is there is left" "$(oci spec --rootless --bundle "$WORK/once" 2>&1)" 'File exists'
+if command -v setpriv > /dev/null; then
+	mkdir "$WORK/user" && chown 1000:1001 "$WORK/user"
+	setpriv --reuid 1000 --regid 1001 --clear-groups "$BUILD/runtime/berth-oci" spec --rootless -b "$WORK/user"
+	is "the ids are the caller's" "$(jq -c '.linux | .uidMappings + .gidMappings' "$WORK/user/config.json")" \
+		'[{"containerID":0,"hostID":1000,"size":1},{"containerID":0,"hostID":1001,"size":1}]'
+else
+	skip "the ids are the caller's" "setpriv is missing"
+fi
+
 # pid files --------------------------------------------------------------------
 
 bundle once '.process.args = ["true"]'
