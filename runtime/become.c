@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -349,6 +350,14 @@ static void become_home(struct birth *b)
 	}
 }
 
+/* As execve() says it of root; what the user may not is told when it is executed. */
+static int become_check_program(const char *path, const struct stat *st, struct err *e)
+{
+	if (!S_ISREG(st->st_mode) || !(st->st_mode & 0111))
+		return err_set(e, EACCES, "exec %s", path);
+	return 0;
+}
+
 static bool become_is_program(int root, const char *path)
 {
 	struct err ignored = { 0 };
@@ -356,7 +365,24 @@ static bool become_is_program(int root, const char *path)
 	struct stat st;
 
 	return path_open(root, path, &fd, &ignored) == 0 && fstat(fd, &st) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_mode & 0111;
+	       become_check_program(path, &st, &ignored) == 0;
+}
+
+/* A path from the working folder, where we are unless only the user may go there. */
+static int become_look_relative(const struct birth *b, const char *path, struct err *e)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (b->chdir_later)
+		return 0;
+	fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	if (fd < 0 && errno == EACCES)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(e, errno, "exec %s", path);
+	return become_check_program(path, &st, e);
 }
 
 int become_program(struct birth *b, struct err *e)
@@ -364,6 +390,7 @@ int become_program(struct birth *b, struct err *e)
 	const char *name = b->process->args[0];
 	const char *path = become_getenv(b, "PATH") ?: BECOME_PATH;
 	auto_fd int fd = -1;
+	struct stat st;
 
 	if (b->program)
 		return 0;
@@ -373,10 +400,16 @@ int become_program(struct birth *b, struct err *e)
 		 */
 		if (path_open(b->root, name, &fd, e) < 0)
 			return err_set(e, e->code, "exec %s", name);
+		if (fstat(fd, &st) < 0)
+			return err_set(e, errno, "exec %s", name);
+		if (become_check_program(name, &st, e) < 0)
+			return -e->code;
 		b->program = name;
 		return 0;
 	}
 	if (strchr(name, '/')) {
+		if (become_look_relative(b, name, e) < 0)
+			return -e->code;
 		b->program = name;
 		return 0;
 	}

@@ -202,9 +202,20 @@ oci delete c
 bundle c '.process.args = ["/no/such"]'
 like "create tells that the program is not there" "$(oci create --bundle "$WORK/c" c 2>&1 < /dev/null)" \
 	'exec /no/such: No such file or directory'
-bundle c '.process.args = ["/etc/passwd"]'
+for program in /etc/passwd /etc ./etc/passwd ../etc bin/../etc/passwd; do
+	bundle c ".process.args = [\"$program\"]"
+	like "or that $program is none" "$(oci create --bundle "$WORK/c" c 2>&1 < /dev/null)" \
+		"exec $program: Permission denied"
+done
+bundle c '.process.args = ["./no/such"] | .process.cwd = "/bin"'
+like "nor is one from the working folder" "$(oci create --bundle "$WORK/c" c 2>&1 < /dev/null)" \
+	'exec ./no/such: No such file or directory'
+is "which is one when it is there" "$(run '.process.cwd = "/bin" | .process.args[0] = "./sh"' 'echo ran')" ran
+printf '#!/no/such\n' > "$WORK/c/rootfs/script"
+chmod +x "$WORK/c/rootfs/script"
+bundle c '.process.args = ["/script"]'
 oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
-like "start tells why the program does not run" "$(oci start c 2>&1)" 'exec /etc/passwd: Permission denied'
+like "start tells why the program does not run" "$(oci start c 2>&1)" 'exec /script: No such file or directory'
 ok "and the rest is deleted" oci delete c
 bundle c '.process.args = ["sleep", "1000"]'
 oci create --bundle "$WORK/c" c > /dev/null 2>&1 < /dev/null
@@ -360,6 +371,9 @@ rm -rf "$WORK/evil"
 bundle evil '.process.args = ["/proc/self/exe"]'
 oci run --bundle "$WORK/evil" evil > "$WORK/out" 2>&1 < /dev/null
 like "a program that is a magic link is refused" "$(cat "$WORK/out")" 'exec /proc/self/exe'
+bundle evil '.process.args = ["proc/self/exe"]'
+oci run --bundle "$WORK/evil" evil > "$WORK/out" 2>&1 < /dev/null
+like "from the working folder too" "$(cat "$WORK/out")" 'exec proc/self/exe: Too many levels'
 printf '#!/proc/self/exe\n' > "$WORK/evil/rootfs/script"
 chmod +x "$WORK/evil/rootfs/script"
 bundle evil '.process.args = ["/script"] | .process.noNewPrivileges = false'
