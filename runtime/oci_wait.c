@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* berth-oci in the foreground: signals, terminal and exit code of a process; small helpers. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,11 +26,11 @@
 /* "RTMIN", "RTMIN+3", "RTMAX-3"; -1: another name */
 static int oci_realtime(const char *name)
 {
-	bool up = strncasecmp(name, "RTMIN", 5) == 0;
+	bool up = str_starts(name, "RTMIN");
 	const char *rest = name + 5;
 	int away = 0;
 
-	if (!up && strncasecmp(name, "RTMAX", 5) != 0)
+	if (!up && !str_starts(name, "RTMAX"))
 		return -1;
 	if (*rest && (*rest != (up ? '+' : '-') || str_to_int(rest + 1, &away) < 0 || away < 0 ||
 		      away > SIGRTMAX - SIGRTMIN))
@@ -39,7 +40,8 @@ static int oci_realtime(const char *name)
 
 int oci_signal(const char *text, struct err *e)
 {
-	const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+	auto_free char *upper = mem_strdup(text);
+	const char *name = upper;
 	int number;
 
 	if (str_to_int(text, &number) == 0) {
@@ -47,10 +49,14 @@ int oci_signal(const char *text, struct err *e)
 			return err_set(e, EINVAL, "signal %s is unknown", text);
 		return number;
 	}
+	for (char *p = upper; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	if (str_starts(name, "SIG"))
+		name += strlen("SIG");
 	for (number = 1; number < NSIG; number++) {
 		const char *known = sigabbrev_np(number);
 
-		if (known && strcasecmp(known, name) == 0)
+		if (known && str_eq(known, name))
 			return number;
 	}
 	number = oci_realtime(name);

@@ -303,7 +303,7 @@ static void options_are_taken_as_go_programs_write_them(void **state)
 	char **at = argv;
 	(void)state;
 
-	assert_int_equal(options_parse(rows, 5, &argc, &at, &e), 0);
+	assert_int_equal(options_parse_first(rows, 5, &argc, &at, &e), 0);
 	assert_int_equal(argc, 2);
 	assert_string_equal(at[0], "create");
 	assert_string_equal(root, "/a");
