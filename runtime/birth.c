@@ -100,7 +100,7 @@ static int birth_hooks(struct birth *b, struct err *e)
 		if (r <= 0 || answer.type != SYNC_GO)
 			_exit(1); /* the engine knows why */
 	}
-	return hooks_run(&b->spec->hooks[SPEC_CREATE_CONTAINER], &state, e);
+	return hooks_run(b->spec->hooks, SPEC_CREATE_CONTAINER, &state, e);
 }
 
 static int birth_look_early(struct birth *b, struct err *e)
@@ -118,7 +118,7 @@ static int birth_start_hooks(struct birth *b, struct err *e)
 		.annotations = b->annotations,
 	};
 
-	return hooks_run(&b->spec->hooks[SPEC_START_CONTAINER], &state, e);
+	return hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, e);
 }
 
 /* The folders of the host that are still open. */

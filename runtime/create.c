@@ -301,8 +301,8 @@ static int create_run_hooks(struct create *cr, struct err *e)
 		.annotations = cr->c.annotations,
 	};
 
-	if (hooks_run(&s->hooks[SPEC_PRESTART], &state, e) < 0 ||
-	    hooks_run(&s->hooks[SPEC_CREATE_RUNTIME], &state, e) < 0)
+	if (hooks_run(s->hooks, SPEC_PRESTART, &state, e) < 0 ||
+	    hooks_run(s->hooks, SPEC_CREATE_RUNTIME, &state, e) < 0)
 		return -e->code;
 	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
 }

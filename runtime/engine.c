@@ -228,7 +228,7 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 	fd_close(&c->start);
 	fd_close(&c->console);
 	if (hooks_run_saved(c->hooks, SPEC_POSTSTOP, &state, &hook) < 0)
-		log_warn("container %s: poststop: %s", c->id, err_text(&hook));
+		log_warn("container %s: %s", c->id, err_text(&hook));
 	free(mem_take(&c->hooks));
 	return 0;
 }

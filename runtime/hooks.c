@@ -105,27 +105,38 @@ static int hooks_run_one(const struct spec_hook *h, const char *state, struct er
 	return status == 0 ? 0 : hooks_fail(status, output, e);
 }
 
-int hooks_run(const struct spec_hooks *h, const struct hooks_state *s, struct err *e)
+/* In the words of runc, which callers look for. */
+static int hooks_wrap(const struct spec_hooks *h, enum spec_hook_kind kind, size_t i, struct err *e)
 {
+	return err_wrap(e, "error running %s hook #%zu: %s", spec_hooks_schema.rows[kind].key, i,
+			h->rows[i].path);
+}
+
+int hooks_run(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kind kind,
+	      const struct hooks_state *s, struct err *e)
+{
+	const struct spec_hooks *h = &hooks[kind];
 	auto_free char *state = h->count > 0 ? hooks_state_text(s) : NULL;
 
 	for (size_t i = 0; i < h->count; i++) {
 		if (hooks_run_one(&h->rows[i], state, e) < 0)
-			return err_wrap(e, "hook %s", h->rows[i].path);
+			return hooks_wrap(h, kind, i, e);
 	}
 	return 0;
 }
 
 /* One that fails is told of, and keeps none of the others from being run. */
-static int hooks_run_each(const struct spec_hooks *h, const struct hooks_state *s, struct err *e)
+static int hooks_run_each(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kind kind,
+			  const struct hooks_state *s, struct err *e)
 {
+	const struct spec_hooks *h = &hooks[kind];
 	auto_free char *state = h->count > 0 ? hooks_state_text(s) : NULL;
 	struct err first = { 0 };
 
 	for (size_t i = 0; i < h->count; i++) {
 		if (hooks_run_one(&h->rows[i], state, e) == 0)
 			continue;
-		err_wrap(e, "hook %s", h->rows[i].path);
+		hooks_wrap(h, kind, i, e);
 		if (first.code)
 			log_warn("%s: %s", s->id, err_text(e));
 		else
@@ -164,9 +175,9 @@ int hooks_run_saved(const char *saved, enum spec_hook_kind kind, const struct ho
 	if (r == 0)
 		r = spec_hooks_read(json, hooks, e);
 	if (r == 0 && kind == SPEC_POSTSTOP)
-		r = hooks_run_each(&hooks[kind], s, e);
+		r = hooks_run_each(hooks, kind, s, e);
 	else if (r == 0)
-		r = hooks_run(&hooks[kind], s, e);
+		r = hooks_run(hooks, kind, s, e);
 	spec_hooks_done(hooks);
 	return r;
 }

@@ -21,8 +21,10 @@ struct hooks_state {
 /* The state document as JSON; the caller frees. */
 char *hooks_state_text(const struct hooks_state *s);
 
-/* In order; the first that fails, or takes longer than its time, ends it with an error. */
-int hooks_run(const struct spec_hooks *h, const struct hooks_state *s, struct err *e);
+/* Those of one kind in order; the first that fails, or takes longer than its time, ends it with an
+ * error. */
+int hooks_run(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kind kind,
+	      const struct hooks_state *s, struct err *e);
 
 /* {"poststart": [...], "poststop": [...]} of a spec, for later; NULL when there are none. */
 char *hooks_save(const struct spec *s);

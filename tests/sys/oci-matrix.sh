@@ -300,8 +300,8 @@ hook='{ path: "/bin/sh", args: ["sh", "-c", "cat > /dev/null; echo told $X >&2; 
 shown_hook()
 {
 	local before=''
-	[ "$1" != poststop ] || before='^ran.*poststop: '
-	field "hooks.$1[] path args env" ".hooks.$1 = [$hook]" 'echo ran' "${before}hook /bin/sh: exit status 3: told here"
+	[ "$1" != poststop ] || before='^ran.*'
+	field "hooks.$1[] path args env" ".hooks.$1 = [$hook]" 'echo ran' "${before}error running $1 hook #0: /bin/sh: exit status 3: told here"
 	field "hooks.$1[] timeout" ".hooks.$1 = [{ path: \"/bin/sleep\", args: [\"sleep\", \"100\"], timeout: 1 }]" 'echo ran' 'not done in 1 s'
 }
 each '.hooks[]' hook

@@ -274,10 +274,11 @@ like "hooks in the container get its state" "$(oci run --bundle "$WORK/h" h < /d
 is "each runs once, in order, with its state" "$(cut -d' ' -f1,2 "$WORK/hooks" | tr '\n' ';')" \
 	'prestart creating;createRuntime creating;createContainer creating;poststart running;poststop stopped;'
 is "createContainer's namespace is another" "$(cut -d' ' -f3 "$WORK/hooks" | sort -u | wc -l)" 2
-for kind in prestart createRuntime createContainer startContainer; do
-	bundle h ".hooks = { $kind: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo broken >&2; exit 9\"] }] }"
+for kind in prestart createRuntime createContainer startContainer poststart; do
+	bundle h ".hooks = { $kind: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"true\"] },
+		{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo broken >&2; exit 9\"] }] }"
 	like "a failing $kind hook is told" "$(oci run --bundle "$WORK/h" h 2>&1 < /dev/null)" \
-		'hook /bin/sh: exit status 9: broken'
+		"^berth-oci: error running $kind hook #1: /bin/sh: exit status 9: broken"
 done
 bundle h '.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 }] }'
 like "one that takes too long too" "$(oci run --bundle "$WORK/h" h 2>&1 < /dev/null)" 'not done in 1 s'
