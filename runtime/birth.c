@@ -90,6 +90,7 @@ static int birth_hooks(struct birth *b, struct err *e)
 		.bundle = b->bundle_path,
 		.annotations = b->annotations,
 	};
+	const struct hooks_way way = { .cwd = "." };
 	struct sync answer;
 	int r;
 
@@ -100,7 +101,11 @@ static int birth_hooks(struct birth *b, struct err *e)
 		if (r <= 0 || answer.type != SYNC_GO)
 			_exit(1); /* the engine knows why */
 	}
-	return hooks_run(b->spec->hooks, SPEC_CREATE_CONTAINER, &state, e);
+	if (!b->spec->hooks[SPEC_CREATE_CONTAINER].count)
+		return 0;
+	if (fchdir(b->root) < 0)
+		return err_set(e, errno, "enter the rootfs");
+	return hooks_run(b->spec->hooks, SPEC_CREATE_CONTAINER, &state, &way, e);
 }
 
 static int birth_look_early(struct birth *b, struct err *e)
@@ -117,8 +122,10 @@ static int birth_start_hooks(struct birth *b, struct err *e)
 		.bundle = b->bundle_path,
 		.annotations = b->annotations,
 	};
+	const char *const none[] = { NULL };
+	const struct hooks_way way = { .cwd = ".", .env = b->process->env ?: none };
 
-	return hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, e);
+	return hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, &way, e);
 }
 
 /* The folders of the host that are still open. */

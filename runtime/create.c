@@ -300,9 +300,10 @@ static int create_run_hooks(struct create *cr, struct err *e)
 		.bundle = cr->c.bundle,
 		.annotations = cr->c.annotations,
 	};
+	const struct hooks_way way = { .cwd = cr->c.bundle };
 
-	if (hooks_run(s->hooks, SPEC_PRESTART, &state, e) < 0 ||
-	    hooks_run(s->hooks, SPEC_CREATE_RUNTIME, &state, e) < 0)
+	if (hooks_run(s->hooks, SPEC_PRESTART, &state, &way, e) < 0 ||
+	    hooks_run(s->hooks, SPEC_CREATE_RUNTIME, &state, &way, e) < 0)
 		return -e->code;
 	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
 }

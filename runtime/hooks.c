@@ -15,6 +15,7 @@
 #include "lib/json_out.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/path.h"
 #include "lib/spawn.h"
 #include "lib/str.h"
 #include "runtime/spec_int.h"
@@ -77,7 +78,8 @@ static int hooks_fail(int status, int output, struct err *e)
 	return -e->code;
 }
 
-static int hooks_run_one(const struct spec_hook *h, const char *state, struct err *e)
+static int hooks_run_one(const struct spec_hook *h, const char *state, const struct hooks_way *w,
+			 struct err *e)
 {
 	const char *alone[] = { h->path, NULL };
 	/* files in memory: neither side can make the other wait */
@@ -94,7 +96,8 @@ static int hooks_run_one(const struct spec_hook *h, const char *state, struct er
 	lseek(input, 0, SEEK_SET);
 	s.path = h->path;
 	s.argv = h->args && h->args[0] ? h->args : alone;
-	s.envp = h->env;
+	s.envp = h->env ?: w->env ?: (const char *const *)environ;
+	s.cwd = w->cwd;
 	s.fds[0] = input;
 	s.fds[1] = output;
 	s.fds[2] = output;
@@ -113,13 +116,13 @@ static int hooks_wrap(const struct spec_hooks *h, enum spec_hook_kind kind, size
 }
 
 int hooks_run(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kind kind,
-	      const struct hooks_state *s, struct err *e)
+	      const struct hooks_state *s, const struct hooks_way *w, struct err *e)
 {
 	const struct spec_hooks *h = &hooks[kind];
 	auto_free char *state = h->count > 0 ? hooks_state_text(s) : NULL;
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (hooks_run_one(&h->rows[i], state, e) < 0)
+		if (hooks_run_one(&h->rows[i], state, w, e) < 0)
 			return hooks_wrap(h, kind, i, e);
 	}
 	return 0;
@@ -127,14 +130,14 @@ int hooks_run(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kin
 
 /* One that fails is told of, and keeps none of the others from being run. */
 static int hooks_run_each(const struct spec_hooks hooks[SPEC_HOOK_KINDS], enum spec_hook_kind kind,
-			  const struct hooks_state *s, struct err *e)
+			  const struct hooks_state *s, const struct hooks_way *w, struct err *e)
 {
 	const struct spec_hooks *h = &hooks[kind];
 	auto_free char *state = h->count > 0 ? hooks_state_text(s) : NULL;
 	struct err first = { 0 };
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (hooks_run_one(&h->rows[i], state, e) == 0)
+		if (hooks_run_one(&h->rows[i], state, w, e) == 0)
 			continue;
 		hooks_wrap(h, kind, i, e);
 		if (first.code)
@@ -167,17 +170,20 @@ int hooks_run_saved(const char *saved, enum spec_hook_kind kind, const struct ho
 {
 	auto_json *json = NULL;
 	struct spec_hooks hooks[SPEC_HOOK_KINDS] = { 0 };
+	struct hooks_way way = { .cwd = s->bundle };
 	int r;
 
 	if (!saved)
 		return 0;
+	if (kind == SPEC_POSTSTOP && !path_exists(AT_FDCWD, s->bundle))
+		way.cwd = NULL;
 	r = json_parse(saved, strlen(saved), &json, e);
 	if (r == 0)
 		r = spec_hooks_read(json, hooks, e);
 	if (r == 0 && kind == SPEC_POSTSTOP)
-		r = hooks_run_each(hooks, kind, s, e);
+		r = hooks_run_each(hooks, kind, s, &way, e);
 	else if (r == 0)
-		r = hooks_run(hooks, kind, s, e);
+		r = hooks_run(hooks, kind, s, &way, e);
 	spec_hooks_done(hooks);
 	return r;
 }

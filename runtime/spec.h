@@ -153,7 +153,7 @@ struct spec_netdev {
 struct spec_hook {
 	const char *path;
 	const char **args; /* owned vector; NULL: the path alone */
-	const char **env; /* owned vector; NULL: empty */
+	const char **env; /* owned vector; NULL: inherited */
 	int timeout_s; /* 0: the engine's own limit */
 };
 

@@ -283,6 +283,38 @@ done
 bundle h '.hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 }] }'
 like "one that takes too long too" "$(oci run --bundle "$WORK/h" h 2>&1 < /dev/null)" 'not done in 1 s'
 
+# where KIND FILE [ENV]: writes its kind, its folder and X
+where()
+{
+	echo "{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo $1 \$(pwd -P) \$X >> $2\"] ${3:+, env: $3} }"
+}
+# where_hooks OUTER INNER ENV: what hooks with this env (or none) tell
+where_hooks()
+{
+	local kind hooks=
+	for kind in prestart createRuntime createContainer poststart poststop; do
+		hooks="$hooks $kind: [$(where $kind "$WORK/where" "$3")],"
+	done
+	bundle w ".process.cwd = \"/home\" | .process.env += [\"X=inside\"] |
+		.hooks = { $hooks startContainer: [$(where startContainer /where "$3")] }"
+	rm -f "$WORK/where" "$WORK/w/rootfs/where"
+	X=outside oci run --bundle "$WORK/w" w < /dev/null > "$WORK/out" 2>&1
+	is "hooks of the host run in the bundle or the rootfs, with env ${3:-of berth-oci}" "$(tr '\n' ';' < "$WORK/where")" \
+		"$(printf '%s;' "prestart $WORK/w$1" "createRuntime $WORK/w$1" "createContainer $WORK/w/rootfs$1" \
+			"poststart $WORK/w$1" "poststop $WORK/w$1")"
+	is "startContainer's in process.cwd, with env ${3:-of the process}" "$(cat "$WORK/w/rootfs/where")" "startContainer /home$2"
+}
+where_hooks " outside" " inside" ""
+where_hooks "" "" "[]"
+where_hooks " own" " own" '["X=own"]'
+bundle w ".hooks.poststop = [$(where poststop "$WORK/where")] | .root.path = \"$WORK/w.rootfs\""
+rm -f "$WORK/where"
+mv "$WORK/w/rootfs" "$WORK/w.rootfs"
+oci run --detach --bundle "$WORK/w" w < /dev/null > "$WORK/out" 2>&1
+rm -r "$WORK/w"
+oci delete --force w
+is "without the bundle poststop hooks run in the root" "$(cat "$WORK/where")" "poststop /"
+
 # bad bundles -----------------------------------------------------------------
 
 bad()
