@@ -60,7 +60,7 @@ static void spawn_place_fds(const struct spawn *s, int report)
 
 		if (fd < 0)
 			fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-		high[i] = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_FDS + 1);
+		high[i] = fcntl(fd, F_DUPFD_CLOEXEC, (int)n + 1);
 		if (high[i] < 0)
 			spawn_fail(s, report, "place descriptors");
 	}
@@ -108,7 +108,7 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 	int mine;
 
 	spawn_reset_signals();
-	mine = fcntl(report, F_DUPFD_CLOEXEC, SPAWN_FDS * 2 + 2);
+	mine = fcntl(report, F_DUPFD_CLOEXEC, (int)(s->nfds < 3 ? 3 : s->nfds) + 1);
 	if (mine < 0)
 		spawn_fail(s, report, "place descriptors");
 	spawn_place_fds(s, mine);
@@ -121,7 +121,7 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 		setsid();
 	if (s->tty && tty_take(s->tty, &(struct err){ 0 }) < 0)
 		spawn_fail(s, report, "take the terminal");
-	if (chdir(s->cwd ?: "/") < 0)
+	if (!s->stay && chdir(s->cwd ?: "/") < 0)
 		spawn_fail(s, report, "change folder");
 	folder = spawn_folder(s);
 	if (s->uid)
@@ -139,28 +139,39 @@ static void __attribute__((noreturn)) spawn_child(const struct spawn *s, int rep
 	spawn_exec(s, report, folder);
 }
 
+static pid_t spawn_clone(const struct spawn *s, int *ret_pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | s->flags,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid;
+
+	if (s->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)s->cgroup;
+	}
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	/* seccomp filters cannot look at its flags, and so refuse it */
+	if (pid < 0 && (errno == ENOSYS || errno == EPERM) && s->cgroup < 0)
+		pid = (pid_t)syscall(SYS_clone, args.flags | SIGCHLD, NULL, ret_pidfd, NULL, NULL);
+	return pid;
+}
+
 int spawn(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
 	const char *name = s->path ?: "worker";
 	struct spawn_failure f = { 0 };
 	int pipe_fds[2];
 	int pidfd = -1;
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | s->flags,
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
-	};
 	pid_t parent = getpid();
 	pid_t pid;
 	ssize_t n;
 
-	if (s->cgroup >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)s->cgroup;
-	}
 	if (fd_pipe(pipe_fds, 0, e) < 0)
 		return err_wrap(e, "start %s", name);
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	pid = spawn_clone(s, &pidfd);
 	if (pid == 0) {
 		close(pipe_fds[0]);
 		spawn_child(s, pipe_fds[1], parent);

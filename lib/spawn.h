@@ -19,6 +19,7 @@ struct spawn {
 	size_t nfds; /* at least 3 are set up */
 	int cgroup; /* descriptor of the cgroup to be born into; -1: the parent's */
 	const char *cwd; /* NULL: "/" */
+	int stay; /* non-zero: no cwd, but where the parent is, whether or not it may enter it */
 	uid_t uid; /* 0: stay; else all ids and groups are this and gid, no capability */
 	gid_t gid;
 	int session; /* non-zero: in a session of its own */

@@ -546,10 +546,15 @@ int become_user(struct birth *b, struct err *e)
 	return 0;
 }
 
+int become_filter(struct birth *b, struct err *e)
+{
+	if (!b->filter || !b->process->no_new_privileges)
+		return 0;
+	return notify_install(b->filter, b->sync, e);
+}
+
 int become_exec(struct birth *b, struct err *e)
 {
-	if (b->filter && b->process->no_new_privileges && notify_install(b->filter, b->sync, e) < 0)
-		return -e->code;
 	execve(b->program, (char *const *)(uintptr_t)b->process->args,
 	       (char *const *)(uintptr_t)b->env);
 	return err_set(e, errno, "exec %s", b->program);

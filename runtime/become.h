@@ -29,4 +29,6 @@ int become_cwd(struct birth *b, struct err *e);
 int become_program(struct birth *b, struct err *e);
 /* Limits, ids, capabilities, no_new_privs, seccomp, label: the point of no return. */
 int become_user(struct birth *b, struct err *e);
+/* With no_new_privs the filter comes last. */
+int become_filter(struct birth *b, struct err *e);
 int become_exec(struct birth *b, struct err *e);

@@ -2,6 +2,7 @@
 #include "runtime/birth.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -90,7 +91,7 @@ static int birth_hooks(struct birth *b, struct err *e)
 		.bundle = b->bundle_path,
 		.annotations = b->annotations,
 	};
-	const struct hooks_way way = { .cwd = "." };
+	const struct hooks_way way = { 0 };
 	struct sync answer;
 	int r;
 
@@ -113,6 +114,10 @@ static int birth_look_early(struct birth *b, struct err *e)
 	return b->look_early ? become_program(b, e) : 0;
 }
 
+/*
+ * They are the container's own programs, which may look into us: nothing is
+ * left here by now that the container's process shall not have.
+ */
 static int birth_start_hooks(struct birth *b, struct err *e)
 {
 	const struct hooks_state state = {
@@ -122,9 +127,15 @@ static int birth_start_hooks(struct birth *b, struct err *e)
 		.bundle = b->bundle_path,
 		.annotations = b->annotations,
 	};
-	const char *const none[] = { NULL };
-	const struct hooks_way way = { .cwd = ".", .env = b->process->env ?: none };
+	const struct spec_scheduler *scheduler = &b->process->scheduler;
+	const struct hooks_way way = { .env = b->env };
 
+	if (!b->spec->hooks[SPEC_START_CONTAINER].count)
+		return 0;
+	if (scheduler->policy == SCHED_DEADLINE && !(scheduler->flags & SCHED_FLAG_RESET_ON_FORK))
+		return err_set(e, ENOTSUP,
+			       "process.scheduler: with a deadline startContainer hooks cannot be "
+			       "run");
 	return hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, &way, e);
 }
 
@@ -247,9 +258,10 @@ static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
 	become_stdio,
 	birth_look_early,
 	birth_wait,
-	birth_start_hooks,
 	become_program,
 	become_user,
+	become_filter,
+	birth_start_hooks,
 	become_exec,
 };
 
@@ -266,6 +278,7 @@ static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
 	become_cwd,
 	become_program,
 	become_user,
+	become_filter,
 	become_exec,
 };
 

@@ -49,8 +49,9 @@ static int hooks_wait(int pidfd, int timeout_s, int *ret, struct err *e)
 
 		n = poll(&p, 1, now >= end ? 0 : (int)(end - now));
 	} while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	/* one of a container may have become another user: it ends with the container */
+	if (n <= 0 && pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0)
+		return err_set(e, ETIMEDOUT, "not done in %d s", timeout_s);
 	if (spawn_wait(pidfd, ret, e) < 0)
 		return -e->code;
 	if (n <= 0)
@@ -98,6 +99,7 @@ static int hooks_run_one(const struct spec_hook *h, const char *state, const str
 	s.argv = h->args && h->args[0] ? h->args : alone;
 	s.envp = h->env ?: w->env ?: (const char *const *)environ;
 	s.cwd = w->cwd;
+	s.stay = !w->cwd;
 	s.fds[0] = input;
 	s.fds[1] = output;
 	s.fds[2] = output;
@@ -176,7 +178,7 @@ int hooks_run_saved(const char *saved, enum spec_hook_kind kind, const struct ho
 	if (!saved)
 		return 0;
 	if (kind == SPEC_POSTSTOP && !path_exists(AT_FDCWD, s->bundle))
-		way.cwd = NULL;
+		way.cwd = "/";
 	r = json_parse(saved, strlen(saved), &json, e);
 	if (r == 0)
 		r = spec_hooks_read(json, hooks, e);

@@ -20,7 +20,7 @@ struct hooks_state {
 
 /* Where and how they run. */
 struct hooks_way {
-	const char *cwd; /* NULL: "/" */
+	const char *cwd; /* NULL: where we are */
 	const char *const *env; /* of a hook that gives none; NULL: ours */
 };
 

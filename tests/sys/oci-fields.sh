@@ -37,6 +37,9 @@ chown -R 200000:300000 "$WORK/inside/rootfs"
 is "in it the process is root, with its own files" \
 	"$(run "$userns" 'id -u; id -g; touch /made && stat -c "%u %g" /made /bin; echo $HOME')" \
 	"$(printf '0\n0\n0 0\n0 0\n/root')"
+like "and so are its startContainer hooks, with no more rights" \
+	"$(run "$userns | .hooks.startContainer = [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"{ id; grep Cap.nd /proc/self/status; } > /hooked\"] }]" \
+		'cat /hooked')" $'^uid=0.*CapBnd:\t00000000a80425fb$'
 is "which are the host's by its mapping" "$(stat -c '%u %g' "$WORK/inside/rootfs/made")" "200000 300000"
 is "the user and its groups are of the namespace" \
 	"$(run "$userns | .process.user = { uid: 1000, gid: 7, additionalGids: [8] }" 'id -u; id -G')" \
@@ -168,6 +171,9 @@ fi
 like "a real-time one is told by the kernel, or works" \
 	"$(run '.process.scheduler = { policy: "SCHED_RR", priority: 7, flags: ["SCHED_FLAG_RESET_ON_FORK"] }' \
 		'cut -d" " -f40,41 /proc/1/stat')" '^(7 2|berth-oci: process.scheduler: Operation not permitted)$'
+like "with a deadline there are no startContainer hooks" \
+	"$(run '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 1000000, deadline: 10000000, period: 10000000 } |
+		.hooks.startContainer = [{ path: "/bin/true" }]' true)" 'with a deadline startContainer hooks cannot|Operation not permitted|busy'
 like "a deadline that makes no sense is told by the kernel" \
 	"$(run '.process.scheduler = { policy: "SCHED_DEADLINE", runtime: 5, deadline: 1, period: 1 }' true)" 'process.scheduler: Invalid'
 like "an unknown policy is refused" "$(run '.process.scheduler = { policy: "SCHED_X" }' true)" 'scheduler.policy: SCHED_X is unknown'
@@ -445,9 +451,15 @@ else
 	is "and gets the process's state once" "$(jq -r '.ociVersion, .fds[0], .metadata, .state.id, .state.status, .state.annotations.a' \
 		"$WORK/notes" | tr '\n' ' ')$(jq '.pid == .state.pid and .pid > 1' "$WORK/notes")" "1.3.0 seccompFd some words inside running b true"
 	like "without no_new_privs too" "$(run "$notify | .process.noNewPrivileges = false" 'busybox mkdir /new; echo went on')" 'Disk quota exceeded.*went on'
+	for privileges in true false; do
+		like "a startContainer hook is the listener's too, no_new_privs $privileges" \
+			"$(run "$notify | .process.noNewPrivileges = $privileges | .hooks.startContainer = [{ path: \"/bin/busybox\", args: [\"mkdir\", \"/new\"] }]" \
+				'echo went on')" "startContainer hook #0: /bin/busybox: exit status 1: mkdir: can't create directory '/new': Disk quota exceeded"
+	done
+	rm "$WORK/notes"
 	bundle n "$notify | .process.args = [\"sleep\", \"1000\"]"
 	oci create --bundle "$WORK/n" n < /dev/null > /dev/null 2>&1
-	is "before the start it gets nothing" "$(wc -l < "$WORK/notes")" 2
+	ok "before the start it gets nothing" test ! -e "$WORK/notes"
 	ok "another program starts it" oci start n
 	rm "$WORK/notes"
 	like "each exec is the listener's as well" "$(oci exec n busybox mkdir /new 2>&1)" 'Disk quota exceeded'

@@ -315,6 +315,34 @@ rm -r "$WORK/w"
 oci delete --force w
 is "without the bundle poststop hooks run in the root" "$(cat "$WORK/where")" "poststop /"
 
+# as_user FILTER SCRIPT: what a startContainer hook writes, where a user may
+as_user()
+{
+	bundle u "$1 | .process.user = { uid: 1000, gid: 1001, umask: 63, additionalGids: [5] } | .process.args = [\"cat\", \"/tmp/hooked\"] |
+		.hooks.startContainer = [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"exec > /tmp/hooked 2>&1; $2\"] }]"
+	rm -rf "$WORK/u/rootfs/tmp"
+	mkdir -m 1777 "$WORK/u/rootfs/tmp"
+	oci run --bundle "$WORK/u" u < /dev/null 2>&1
+}
+rights='id; umask; grep -E \"CapEff|CapPrm|CapBnd|NoNewPrivs|Seccomp:\" /proc/self/status | tr -d \"\\n\\t\"'
+nobody='uid=1000\(user\) gid=1001 groups=5.0077.CapPrm:0+CapEff:0+CapBnd:0+'
+like "a startContainer hook has the rights of the process: without capabilities" \
+	"$(as_user 'del(.process.capabilities)' "$rights")" "$nobody"'NoNewPrivs:1Seccomp:2$'
+like "without no_new_privs the filter as well" \
+	"$(as_user 'del(.process.capabilities) | .process.noNewPrivileges = false' "$rights")" "$nobody"'NoNewPrivs:0Seccomp:2$'
+like "with those that it was given" \
+	"$(as_user '.process.capabilities |= (.inheritable = ["CAP_KILL"] | .ambient = ["CAP_KILL"])' "$rights")" \
+	'CapPrm:0000000000000020CapEff:0000000000000020CapBnd:00000000a80425fbNoNewPrivs:1Seccomp:2$'
+is "with the limits of the process" "$(as_user '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 99, hard: 99 }]' 'ulimit -Hn')" 99
+is "and with no descriptor beside 0, 1 and 2" \
+	"$(as_user . 'i=3; while [ $i -lt 40 ]; do readlink /proc/self/fd/$i; i=$((i + 1)); done')" ""
+is "few may be open" "$(as_user '.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 16, hard: 16 }]' 'echo here')" here
+is "process.cwd may be one that the user cannot enter" \
+	"$(mkdir -pm 700 "$WORK/u/rootfs/closed"; as_user '.process.cwd = "/closed"' 'echo here')" here
+like "a hook that is no program is told of" \
+	"$(bundle v '.hooks.startContainer = [{ path: "/no/such" }]'; oci run --bundle "$WORK/v" v 2>&1 < /dev/null)" \
+	'startContainer hook #0: /no/such: start /no/such: exec: No such file'
+
 # bad bundles -----------------------------------------------------------------
 
 bad()
