@@ -93,17 +93,15 @@ static int birth_hooks(struct birth *b, struct err *e)
 	};
 	const struct hooks_way way = { 0 };
 	struct sync answer;
-	int r;
 
-	if (b->spec->hooks[SPEC_PRESTART].count || b->spec->hooks[SPEC_CREATE_RUNTIME].count) {
-		if (sync_send(b->sync, SYNC_HOOKS, NULL, -1, e) < 0)
-			return -e->code;
-		r = sync_recv(b->sync, -1, &answer, NULL, e);
-		if (r <= 0 || answer.type != SYNC_GO)
-			_exit(1); /* the engine knows why */
-	}
-	if (!b->spec->hooks[SPEC_CREATE_CONTAINER].count)
+	if (!b->spec->hooks[SPEC_PRESTART].count && !b->spec->hooks[SPEC_CREATE_RUNTIME].count &&
+	    !b->spec->hooks[SPEC_CREATE_CONTAINER].count)
 		return 0;
+	/* for ours alone too: it has to know that hooks have begun */
+	if (sync_send(b->sync, SYNC_HOOKS, NULL, -1, e) < 0)
+		return -e->code;
+	if (sync_recv(b->sync, -1, &answer, NULL, e) <= 0 || answer.type != SYNC_GO)
+		_exit(1); /* the engine knows why */
 	if (fchdir(b->root) < 0)
 		return err_set(e, errno, "enter the rootfs");
 	return hooks_run(b->spec->hooks, SPEC_CREATE_CONTAINER, &state, &way, e);

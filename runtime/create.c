@@ -47,6 +47,7 @@ struct create {
 	bool rdt_made;
 	int sync; /* our end */
 	bool entered; /* the cgroup may have a process of ours */
+	bool hooked; /* hooks have begun */
 };
 
 /* The next child's pid namespace is pidns; ours is kept for the way back. */
@@ -369,6 +370,7 @@ static int create_talk(struct create *cr, struct err *e)
 			*e = m.e;
 			return -e->code;
 		case SYNC_HOOKS:
+			cr->hooked = true;
 			if (create_run_hooks(cr, e) < 0)
 				return -e->code;
 			break;
@@ -390,6 +392,20 @@ static int create_talk(struct create *cr, struct err *e)
 	}
 }
 
+static void create_undo_cgroup(struct create *cr)
+{
+	struct err e = { 0 };
+
+	if (cr->c.cgroup < 0)
+		return;
+	/* hooks of the child may have left something behind */
+	if (cr->entered && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
+			    cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
+		log_warn("container %s: %s", cr->c.id, err_text(&e));
+	if (cr->cgroups_made > 0 && cgroup_remove(cr->en->cgroup_root, cr->c.cgroup_path, &e) == 0)
+		cgroup_remove_made(cr->en->cgroup_root, cr->c.cgroup_path, cr->cgroups_made);
+}
+
 static void create_undo(struct create *cr)
 {
 	struct err e = { 0 };
@@ -400,14 +416,9 @@ static void create_undo(struct create *cr)
 	if (cr->rdt >= 0 && cr->c.rdt.group &&
 	    rdt_remove(cr->rdt, &cr->c.rdt, cr->c.id, cr->rdt_made, &e) < 0)
 		log_warn("container %s: %s", cr->c.id, err_text(&e));
-	if (cr->c.cgroup < 0)
-		return;
-	/* hooks of the child may have left something behind */
-	if (cr->entered && (cgroup_kill(cr->c.cgroup, &e) < 0 ||
-			    cgroup_wait_empty(cr->c.cgroup, ENGINE_EMPTY_MS, &e) < 0))
-		log_warn("container %s: %s", cr->c.id, err_text(&e));
-	if (cr->cgroups_made > 0 && cgroup_remove(cr->en->cgroup_root, cr->c.cgroup_path, &e) == 0)
-		cgroup_remove_made(cr->en->cgroup_root, cr->c.cgroup_path, cr->cgroups_made);
+	create_undo_cgroup(cr);
+	if (cr->hooked)
+		engine_poststop(&cr->c);
 }
 
 static void create_free(struct create *cr)

@@ -19,6 +19,7 @@
 #include "lib/mem.h"
 #include "lib/mnt.h"
 #include "lib/str.h"
+#include "runtime/engine_int.h"
 #include "runtime/filter.h"
 #include "runtime/hooks.h"
 #include "runtime/mntns.h"
@@ -210,7 +211,7 @@ static int engine_clear(const struct container *c, struct err *e)
 	return 0;
 }
 
-int engine_delete(struct engine *en, struct container *c, struct err *e)
+void engine_poststop(struct container *c)
 {
 	const struct hooks_state state = {
 		.id = c->id,
@@ -218,8 +219,15 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 		.bundle = c->bundle,
 		.annotations = c->annotations,
 	};
-	struct err hook = { 0 };
+	struct err e = { 0 };
 
+	if (hooks_run_saved(c->hooks, SPEC_POSTSTOP, &state, &e) < 0)
+		log_warn("container %s: %s", c->id, err_text(&e));
+	free(mem_take(&c->hooks));
+}
+
+int engine_delete(struct engine *en, struct container *c, struct err *e)
+{
 	if (engine_empty(en, c, e) < 0)
 		return err_wrap(e, "delete container %s", c->id);
 	engine_end(c);
@@ -227,8 +235,6 @@ int engine_delete(struct engine *en, struct container *c, struct err *e)
 		return err_wrap(e, "delete container %s", c->id);
 	fd_close(&c->start);
 	fd_close(&c->console);
-	if (hooks_run_saved(c->hooks, SPEC_POSTSTOP, &state, &hook) < 0)
-		log_warn("container %s: %s", c->id, err_text(&hook));
-	free(mem_take(&c->hooks));
+	engine_poststop(c);
 	return 0;
 }

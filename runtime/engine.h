@@ -99,7 +99,8 @@ struct engine_create {
 
 /*
  * Makes the container; its process waits for the start. On failure nothing is
- * left: no process, no cgroup, no mount. container_done() frees *ret's memory
+ * left: no process, no cgroup, no mount; when hooks had begun, those of
+ * poststop were run. container_done() frees *ret's memory
  * and descriptors, not the container.
  */
 int engine_create(struct engine *en, const struct engine_create *args, struct container *ret,

@@ -16,6 +16,9 @@ char *engine_cgroup_path(const struct spec *s, const char *id);
 int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, pid_t *ret_pid,
 		 int *ret_pidfd, struct err *e);
 
+/* The poststop hooks of what is gone, once; failures are logged. */
+void engine_poststop(struct container *c);
+
 /* Kills and reaps a child nobody else knows of. */
 void engine_reap(pid_t pid, int *pidfd);
 

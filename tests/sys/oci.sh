@@ -315,6 +315,26 @@ rm -r "$WORK/w"
 oci delete --force w
 is "without the bundle poststop hooks run in the root" "$(cat "$WORK/where")" "poststop /"
 
+# undone HOOKS [FILTER]: a create that fails, what poststop was told, and what is left
+undone()
+{
+	rm -f "$WORK/stopped"
+	bundle f ".hooks = { $1, poststop: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat >> $WORK/stopped\"] }] }${2:+ | $2}"
+	oci create --bundle "$WORK/f" f < /dev/null > "$WORK/out" 2>&1
+	echo "$? $(jq -r '.id + " is " + .status' "$WORK/stopped" 2>&1) $(find /sys/fs/cgroup/test/f 2> /dev/null)"
+	oci delete --force f
+}
+for kind in prestart createRuntime createContainer; do
+	is "poststop hooks follow a failing $kind hook" \
+		"$(undone "$kind: [{ path: \"/bin/true\" }, { path: \"/bin/false\" }]")" "1 f is stopped "
+	is "and what fails behind a $kind hook" \
+		"$(undone "$kind: [{ path: \"/bin/true\" }]" '.process.args = ["/no/such"]')" "1 f is stopped "
+	like "but not what fails before it" \
+		"$(undone "$kind: [{ path: \"/bin/true\" }]" '.root.path = "nosuch"')" "^1 jq: .*stopped: No such file[^/]*$"
+done
+is "they follow one that takes too long" \
+	"$(undone 'createRuntime: [{ path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 }]')" "1 f is stopped "
+
 # as_user FILTER SCRIPT: what a startContainer hook writes, where a user may
 as_user()
 {
