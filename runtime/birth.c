@@ -134,7 +134,8 @@ static int birth_start_hooks(struct birth *b, struct err *e)
 		return err_set(e, ENOTSUP,
 			       "process.scheduler: with a deadline startContainer hooks cannot be "
 			       "run");
-	return hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, &way, e);
+	b->hook_failed = hooks_run(b->spec->hooks, SPEC_START_CONTAINER, &state, &way, e) < 0;
+	return b->hook_failed ? -e->code : 0;
 }
 
 /* The folders of the host that are still open. */
@@ -289,7 +290,7 @@ static void __attribute__((noreturn)) birth_fail(struct birth *b, struct err *e)
 	/* in a namespace that the engine is not in, nobody else takes it away */
 	if (b->ns[SPEC_NS_MOUNT] >= 0 && b->root >= 0 && fchdir(b->root) == 0)
 		(void)umount2(".", MNT_DETACH);
-	(void)sync_send(b->sync, SYNC_FAILED, e, -1, &ignored);
+	(void)sync_send(b->sync, b->hook_failed ? SYNC_FAILED_HOOK : SYNC_FAILED, e, -1, &ignored);
 	_exit(1);
 }
 

@@ -50,6 +50,7 @@ struct birth {
 	int *devices; /* owned: the host's nodes where none can be made, see dev_open(); NULL: none
 		       */
 	int slave; /* of the terminal; -1: none */
+	bool hook_failed; /* of the start */
 	bool chdir_later; /* only the user may enter cwd */
 	const char *program; /* what is executed */
 	const char **env; /* with HOME, each name once */

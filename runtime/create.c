@@ -384,6 +384,7 @@ static int create_talk(struct create *cr, struct err *e)
 			break;
 		case SYNC_READY:
 			return 0;
+		case SYNC_FAILED_HOOK:
 		case SYNC_GO:
 		case SYNC_NOTIFY:
 		case SYNC_START:
@@ -514,7 +515,10 @@ static int start_talk(struct container *c, const struct hooks_state *state, stru
 			/* nobody will ever answer it */
 			pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
 		} else {
-			*e = m.type == SYNC_FAILED ? m.e : (struct err){ EPROTO, "start" };
+			c->hook_failed = m.type == SYNC_FAILED_HOOK;
+			*e = m.type == SYNC_FAILED || c->hook_failed
+				     ? m.e
+				     : (struct err){ EPROTO, "start" };
 		}
 		/* it said its last word: who asks next finds it stopped */
 		poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, ENGINE_EMPTY_MS);
@@ -544,5 +548,7 @@ int engine_start(struct engine *en, struct container *c, struct err *e)
 	fd_close(&c->start);
 	if (r < 0)
 		return -e->code;
-	return hooks_run_saved(c->hooks, SPEC_POSTSTART, &state, e);
+	r = hooks_run_saved(c->hooks, SPEC_POSTSTART, &state, e);
+	c->hook_failed = r < 0;
+	return r;
 }

@@ -73,6 +73,7 @@ struct container {
 	char *annotations; /* JSON object, NULL: none */
 	struct filter *filter; /* compiled seccomp profile, for exec too; NULL: none */
 	char *hooks; /* JSON of poststart and poststop, NULL: none */
+	bool hook_failed; /* its start did by a hook: it is to be deleted */
 	int patience_ms; /* how long a start may take, with the hooks that it runs */
 };
 
@@ -123,8 +124,8 @@ void container_done(struct container *c);
 
 /*
  * Lets the process run its program: 0 when execve succeeded. Else the error
- * is execve's or a hook's ("exec /no/such: No such file or directory") and the process ends;
- * engine_delete() frees the rest.
+ * is execve's or a hook's ("exec /no/such: No such file or directory") and the process ends,
+ * which after a poststart hook is engine_delete()'s doing; that frees the rest.
  */
 int engine_start(struct engine *en, struct container *c, struct err *e);
 

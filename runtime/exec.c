@@ -156,6 +156,7 @@ static int exec_talk(int sync, const struct container *c, struct exec *x, struct
 		case SYNC_FAILED:
 			*e = m.e;
 			return -e->code;
+		case SYNC_FAILED_HOOK:
 		case SYNC_HOOKS:
 		case SYNC_GO:
 		case SYNC_BORN:

@@ -310,6 +310,7 @@ int oci_verb_start(void *ctx, int argc, char **argv, struct err *e)
 {
 	struct oci *oci = ctx;
 	auto_state s = { .dir = -1 };
+	struct err undo = { 0 };
 	struct container c;
 	const char *status;
 	char path[64];
@@ -332,6 +333,9 @@ int oci_verb_start(void *ctx, int argc, char **argv, struct err *e)
 		unlinkat(s.dir, STATE_START_SOCKET, 0);
 		r = engine_start(&oci->engine, &c, e);
 	}
+	/* a hook that fails is the end of all of it */
+	if (c.hook_failed && life_remove(oci, argv[1], &s, &undo) < 0)
+		log_error("%s", err_text(&undo));
 	container_done(&c);
 	return r;
 }

@@ -15,6 +15,7 @@ enum sync_type {
 	SYNC_READY, /* child: all is set up, waiting for SYNC_START */
 	SYNC_NOTIFY, /* child: what a seccomp listener gets comes along */
 	SYNC_START, /* somebody: run the program. The end of the connection says that it runs */
+	SYNC_FAILED_HOOK, /* SYNC_FAILED by a hook of the start */
 };
 
 struct sync {

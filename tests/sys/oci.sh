@@ -335,6 +335,18 @@ done
 is "they follow one that takes too long" \
 	"$(undone 'createRuntime: [{ path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1 }]')" "1 f is stopped "
 
+for kind in startContainer poststart; do
+	rm -f "$WORK/stopped"
+	bundle f ".process.args = [\"sleep\", \"1000\"] | .hooks = { $kind: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"exit 7\"] }],
+		poststop: [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat >> $WORK/stopped\"] }] }"
+	oci create --bundle "$WORK/f" f < /dev/null > /dev/null 2>&1
+	like "a $kind hook that fails fails the start" "$(oci start f 2>&1; echo $?)" \
+		"^berth-oci: error running $kind hook #0: /bin/sh: exit status 7.*1$"
+	is "and is the end of the container" "$(oci state f 2>&1; oci list -q; find /sys/fs/cgroup/test/f 2> /dev/null)" \
+		'berth-oci: container "f" does not exist: No such file or directory'
+	is "with its poststop hooks" "$(jq -r '.id + " is " + .status' "$WORK/stopped")" "f is stopped"
+done
+
 # as_user FILTER SCRIPT: what a startContainer hook writes, where a user may
 as_user()
 {
