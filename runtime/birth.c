@@ -190,6 +190,9 @@ static int birth_wait(struct birth *b, struct err *e)
 	r = b->sync >= 0 ? sync_recv(b->sync, -1, &m, NULL, e) : 0;
 	if (r <= 0 || m.type != SYNC_START)
 		_exit(1);
+	/* here, as a filter may come before them */
+	if (b->spec->hooks[SPEC_START_CONTAINER].count)
+		return sync_send(b->sync, SYNC_HOOKS, NULL, -1, e);
 	return 0;
 }
 

@@ -509,6 +509,11 @@ static int start_talk(struct container *c, const struct hooks_state *state, stru
 
 		if (r <= 0)
 			return r;
+		if (m.type == SYNC_HOOKS) {
+			/* each has a limit, which who has only the record does not know */
+			c->patience_ms = c->patience_ms ?: -1;
+			continue;
+		}
 		if (m.type == SYNC_NOTIFY && c->filter && c->filter->listener) {
 			if (notify_send(c->filter, state, c->pid, fd, e) == 0)
 				continue;

@@ -8,7 +8,7 @@
 
 enum sync_type {
 	SYNC_FAILED = 1, /* the error in e; the sender gives up */
-	SYNC_HOOKS, /* child: run the runtime's hooks, then go on */
+	SYNC_HOOKS, /* child: run the runtime's hooks, then go on; at a start: mine begin */
 	SYNC_GO, /* engine: they ran */
 	SYNC_CONSOLE, /* child: the pty master comes along */
 	SYNC_BORN, /* child's go-between: pid and pidfd of whom all else will come from */
