@@ -325,6 +325,36 @@ static void options_are_taken_as_go_programs_write_them(void **state)
 	assert_int_equal(options_parse(rows, 5, &argc, &at, &e), -EINVAL);
 }
 
+static void options_may_stand_behind_operands(void **state)
+{
+	char *argv[] = { (char[]){ "a" },  (char[]){ "--n" },	(char[]){ "-5" }, (char[]){ "b" },
+			 (char[]){ "-9" }, (char[]){ "-d" },	(char[]){ "-" },  (char[]){ "--" },
+			 (char[]){ "-d" }, (char[]){ "--what" } };
+	static const char *const words[] = { "--n", "-5", "-d", "--", "a", "b", "-9", "-", "-d" };
+	bool debug = false;
+	int n = 0;
+	const struct option_row rows[] = {
+		{ "debug", 'd', OPTION_FLAG, &debug },
+		{ "n", '\0', OPTION_INT, &n },
+	};
+	struct err e = { 0 };
+	(void)state;
+
+	/* again, as when berth-oci executes itself */
+	for (int round = 0; round < 2; round++) {
+		int argc = 10;
+		char **at = argv;
+
+		assert_int_equal(options_parse(rows, 2, &argc, &at, &e), 0);
+		assert_int_equal(argc, 6);
+		assert_ptr_equal(at, argv + 4);
+		assert_true(debug);
+		assert_int_equal(n, -5);
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			assert_string_equal(argv[i], words[i]);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(option_words_go_where_the_kernel_wants_them),
 	cmocka_unit_test(a_bad_value_is_refused_by_the_name_of_its_field),
@@ -335,6 +365,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(targets_are_made_inside_the_rootfs),
 	cmocka_unit_test(homes_come_from_regular_files_only),
 	cmocka_unit_test(options_are_taken_as_go_programs_write_them),
+	cmocka_unit_test(options_may_stand_behind_operands),
 };
 
 TEST_MAIN(tests)
