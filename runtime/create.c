@@ -82,8 +82,11 @@ int engine_clone(struct engine *en, unsigned long flags, int cgroup, int pidns, 
 	code = errno;
 	if (pid == 0)
 		return 0;
-	/* it was ours a moment ago, so this cannot fail; if it did, children would go astray */
-	if (pidns >= 0 && ns_pid_for_children(en->pidns, &back) < 0)
+	/*
+	 * It was ours a moment ago, so this cannot fail; if it did, children would go astray. Root
+	 * of a user namespace may not come back: for him an exec is the last child.
+	 */
+	if (pidns >= 0 && ns_pid_for_children(en->pidns, &back) < 0 && !ns_in_user(en->proc))
 		log_error("come back to our pid namespace: %s", err_text(&back));
 	if (pid < 0)
 		return err_set(e, code, "clone");
@@ -153,7 +156,7 @@ static void create_describe(struct create *cr)
 
 	cr->c.id = mem_strdup(cr->args->id);
 	cr->c.bundle = mem_strdup(cr->args->bundle);
-	cr->c.cgroup_path = engine_cgroup_path(s, cr->args->id);
+	cr->c.cgroup_path = engine_cgroup_path(cr->en, s, cr->args->id);
 	cr->c.annotations = create_annotations(s);
 	cr->c.hooks = hooks_save(s);
 	cr->c.lenient = cr->args->missing_controllers_warn;
@@ -165,11 +168,18 @@ static void create_describe(struct create *cr)
 	cr->c.common = s->common;
 }
 
-char *engine_cgroup_path(const struct spec *s, const char *id)
+char *engine_cgroup_path(const struct engine *en, const struct spec *s, const char *id)
 {
-	if (!s->cgroups_path)
+	auto_free char *own = NULL;
+	struct err ignored = { 0 };
+	char *slash;
+
+	if (s->cgroups_path)
+		return mem_printf("%s%s", s->cgroups_path[0] == '/' ? "" : "/", s->cgroups_path);
+	if (!ns_in_user(en->proc) || cgroup_of(getpid(), &own, &ignored) < 0)
 		return mem_printf("/berth-oci-%s", id);
-	return mem_printf("%s%s", s->cgroups_path[0] == '/' ? "" : "/", s->cgroups_path);
+	slash = strrchr(own, '/');
+	return mem_printf("%.*s/berth-oci-%s", slash ? (int)(slash - own) : 0, own, id);
 }
 
 /* Everything that can be refused before there is something to undo. */
@@ -207,10 +217,37 @@ static uid_t create_delegate(const struct spec *s)
 	return (uid_t)-1;
 }
 
+/* Root of a user namespace loads no program, but there he can open no device that is not his. */
+static int create_devices(struct create *cr, struct err *e)
+{
+	auto_fd int prog = -1;
+	int r = devices_load(&cr->devices, &prog, e);
+
+	if (r == -EPERM && ns_in_user(cr->en->proc)) {
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	return r < 0 ? r : devices_attach(cr->c.cgroup, prog, e);
+}
+
+/* Where nothing is delegated to us a container that asks for nothing stays in our cgroup. */
+static int create_without(struct create *cr, struct err *e)
+{
+	bool asked = cr->args->spec->cgroups_path ||
+		     (cr->limits.count > 0 && !cr->args->missing_controllers_warn);
+
+	if (asked || (e->code != EACCES && e->code != EPERM && e->code != EROFS) ||
+	    !ns_in_user(cr->en->proc))
+		return -e->code;
+	log_debug("container %s: no cgroup of its own: %s", cr->c.id, err_text(e));
+	*e = (struct err){ 0 };
+	free(mem_take(&cr->c.cgroup_path));
+	return 0;
+}
+
 static int create_cgroup(struct create *cr, struct err *e)
 {
 	bool lenient = cr->args->missing_controllers_warn;
-	auto_fd int prog = -1;
 	uid_t owner = create_delegate(cr->args->spec);
 	bool busy = false;
 	bool frozen = false;
@@ -218,7 +255,7 @@ static int create_cgroup(struct create *cr, struct err *e)
 	if (cgroup_create(cr->en->cgroup_root, cr->c.cgroup_path,
 			  lenient ? 0 : limits_need(&cr->limits), &cr->c.cgroup, &cr->cgroups_made,
 			  e) < 0)
-		return -e->code;
+		return create_without(cr, e);
 	if (cr->cgroups_made == 0) {
 		if (cgroup_populated(cr->c.cgroup, &busy, e) < 0 ||
 		    cgroup_is_frozen(cr->c.cgroup, &frozen, e) < 0)
@@ -227,8 +264,7 @@ static int create_cgroup(struct create *cr, struct err *e)
 			return err_set(e, EBUSY, "cgroup %s %s", cr->c.cgroup_path,
 				       busy ? "has processes" : "is frozen");
 	}
-	if (limits_apply(cr->c.cgroup, &cr->limits, lenient, e) < 0 ||
-	    devices_load(&cr->devices, &prog, e) < 0 || devices_attach(cr->c.cgroup, prog, e) < 0 ||
+	if (limits_apply(cr->c.cgroup, &cr->limits, lenient, e) < 0 || create_devices(cr, e) < 0 ||
 	    (owner != 0 && owner != (uid_t)-1 && cgroup_delegate(cr->c.cgroup, owner, e) < 0))
 		return err_wrap(e, "cgroup %s", cr->c.cgroup_path);
 	return 0;
@@ -260,7 +296,7 @@ static void create_fill_birth(struct create *cr, int sync)
 	b->filter = cr->c.filter;
 	memcpy(b->stdio, a->stdio, sizeof(b->stdio));
 	b->preserve_fds = a->preserve_fds;
-	b->staged = stage_needed(a->spec);
+	b->staged = stage_needed(a->spec) || (b->ns[SPEC_NS_PID] >= 0 && ns_in_user(cr->en->proc));
 	b->adopt = a->adopt;
 	b->plain_console = a->plain_console;
 	b->look_early = a->look_early;

@@ -116,12 +116,17 @@ static int dev_node(struct birth *b, int at, const char *name, size_t i, struct 
 {
 	const struct spec_device *d = dev_row(b, i);
 
+	auto_fd int host = -1;
+
 	if (b->devices && b->devices[i] >= 0)
 		return dev_bind(at, name, d, &b->devices[i], e);
 	if (mknodat(at, name, dev_type(d) | d->mode, makedev(d->major, d->minor)) < 0) {
-		if (errno != EEXIST)
+		if (errno == EEXIST)
+			return dev_check(at, name, d, e);
+		/* as root of a user namespace we make none either */
+		if (errno != EPERM || dev_open_one(d, &host, e) < 0)
 			return err_set(e, errno, "make device %s", d->path);
-		return dev_check(at, name, d, e);
+		return dev_bind(at, name, d, &host, e);
 	}
 	if ((d->uid || d->gid) && fchownat(at, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(e, errno, "own device %s", d->path);

@@ -59,6 +59,8 @@ int engine_protect(char **argv, struct err *e)
 	auto_fd int copy = -1;
 	struct statfs st;
 
+	if (geteuid() != 0)
+		return err_set(e, EPERM, "it takes root, or root of a user namespace");
 	if (self < 0 || fstatfs(self, &st) < 0)
 		return err_set(e, errno, "open /proc/self/exe");
 	if (st.f_flags & ST_RDONLY)
@@ -120,6 +122,8 @@ static void engine_end(const struct container *c)
 
 static int engine_no_cgroup(const struct container *c, struct err *e)
 {
+	if (!c->cgroup_path)
+		return err_set(e, ENOTSUP, "container %s has no cgroup of its own", c->id);
 	return err_set(e, ENOENT, "cgroup %s of container %s is gone", c->cgroup_path, c->id);
 }
 
@@ -184,7 +188,7 @@ int engine_resume(struct engine *en, const struct container *c, struct err *e)
 static int engine_empty(struct engine *en, const struct container *c, struct err *e)
 {
 	auto_fd int dir = -1;
-	int r = cgroup_open(en->cgroup_root, c->cgroup_path, &dir, e);
+	int r = c->cgroup_path ? cgroup_open(en->cgroup_root, c->cgroup_path, &dir, e) : -ENOENT;
 
 	if (r == -ENOENT)
 		return 0;

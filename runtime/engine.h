@@ -54,7 +54,8 @@ int engine_protect(char **argv, struct err *e);
 struct container {
 	char *id;
 	char *bundle; /* path */
-	char *cgroup_path; /* from the root of the cgroup v2 mount, absolute */
+	char *cgroup_path; /* from the root of the cgroup v2 mount, absolute; NULL: none of its own
+			    */
 	int cgroup; /* its descriptor */
 	pid_t pid; /* of the container's first process, in our pid namespace */
 	int pidfd;

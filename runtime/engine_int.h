@@ -6,8 +6,11 @@
 
 #include "runtime/engine.h"
 
-/* Where the cgroup of a container is; the caller frees. */
-char *engine_cgroup_path(const struct spec *s, const char *id);
+/*
+ * Where the cgroup of a container is; the caller frees. Without cgroupsPath
+ * below the root, or beside our own where we are root of a user namespace only.
+ */
+char *engine_cgroup_path(const struct engine *en, const struct spec *s, const char *id);
 
 /*
  * clone3 with a pidfd, into cgroup and below the pid namespace pidns (-1: as

@@ -108,6 +108,9 @@ static int exec_cgroup(struct engine *en, const struct container *c, const struc
 {
 	const char *name = a->cgroup;
 
+	*ret_fd = -1;
+	if (!c->cgroup_path && !name && !a->below)
+		return 0;
 	if (c->cgroup < 0)
 		return exec_cgroup_of_init(en, c, ret_fd, e);
 	if (a->below)

@@ -266,7 +266,7 @@ static int mounts_finish(struct birth *b, const struct spec_mount *m, const char
  */
 static int mounts_own_cgroup(struct birth *b, const struct spec_mount *m, int target, struct err *e)
 {
-	auto_free char *path = mem_printf("%s%s", b->engine->cgroup_mount, b->cgroup_path);
+	auto_free char *path = mem_printf("%s%s", b->engine->cgroup_mount, b->cgroup_path ?: "");
 	auto_fd int copy = -1;
 
 	if (mnt_clone(AT_FDCWD, path, true, &copy, e) < 0 ||

@@ -5,6 +5,7 @@
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -111,6 +112,18 @@ int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struc
 	    ns_write_map(proc, pid, "gid_map", gids, e) < 0)
 		return -e->code;
 	return 0;
+}
+
+bool ns_in_user(int proc)
+{
+	struct err ignored = { 0 };
+	unsigned int inside, outside, size;
+	char line[64];
+
+	/* the first one maps every id to itself: user_namespaces(7) */
+	return path_read_line(proc, "self/uid_map", line, sizeof(line), &ignored) == 0 &&
+	       (sscanf(line, "%u %u %u", &inside, &outside, &size) != 3 || inside || outside ||
+		size != UINT32_MAX);
 }
 
 int ns_time_offsets(const struct spec *s, int self, struct err *e)

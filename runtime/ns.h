@@ -2,6 +2,8 @@
 /* Namespaces: opened by path before anything else, joined, made. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/err.h"
 #include "runtime/spec.h"
 
@@ -21,6 +23,9 @@ int ns_join_user(int ns, struct err *e);
 /* The ids of a new user namespace, by somebody outside of it. */
 int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struct spec_maps *gids,
 		  struct err *e);
+
+/* Whether we are root of a user namespace only; proc: the host's procfs. */
+bool ns_in_user(int proc);
 
 /* Makes a time namespace with its offsets; execve enters it. self: /proc/self. */
 int ns_time_offsets(const struct spec *s, int self, struct err *e);

@@ -208,6 +208,8 @@ static int checkpoint_dump(const struct checkpoint *c, const struct state *s, st
 
 	if (spec_load(s->dir, &spec, e) < 0)
 		return -e->code;
+	if (!s->cgroup_path)
+		return err_set(e, ENOTSUP, "checkpoint of a container without a cgroup");
 	if (mntns_is_shared(&spec))
 		return err_set(e, ENOTSUP, "checkpoint of a container without a mount namespace");
 	if (spec.process.terminal)

@@ -258,8 +258,10 @@ int oci_verb_events(void *ctx, int argc, char **argv, struct err *e)
 	    state_load(oci->root, v.id, &s, e) < 0)
 		return -e->code;
 	status = state_status(&oci->engine, &s, &v.pidfd);
-	if (str_eq(status, "stopped") || str_eq(status, "creating") || !s.cgroup_path)
+	if (str_eq(status, "stopped") || str_eq(status, "creating"))
 		r = err_set(e, ESRCH, "container not running");
+	else if (!s.cgroup_path)
+		r = err_set(e, ENOTSUP, "container %s has no cgroup of its own", v.id);
 	else
 		r = cgroup_open(oci->engine.cgroup_root, s.cgroup_path, &v.cgroup, e);
 	if (r == 0 && !once)

@@ -136,7 +136,7 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 
 	s->bundle = mem_strdup(l->bundle);
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
-	s->cgroup_path = engine_cgroup_path(&l->spec, l->id);
+	s->cgroup_path = engine_cgroup_path(&l->oci->engine, &l->spec, l->id);
 	s->shared_pids = !l->spec.ns[SPEC_NS_PID].given || l->spec.ns[SPEC_NS_PID].path;
 	s->shared_mounts = mntns_is_shared(&l->spec);
 	rdt_plan(&l->spec.rdt, l->id, &s->rdt);
@@ -177,6 +177,8 @@ static int life_record_made(struct life *l, struct err *e)
 	struct state *s = &l->state;
 
 	s->pid = l->c.pid;
+	if (!l->c.cgroup_path)
+		free(mem_take(&s->cgroup_path));
 	s->userns = l->c.userns;
 	s->timens = l->c.timens;
 	s->common = l->c.common.has_personality || l->c.common.has_memory_policy;
@@ -374,8 +376,7 @@ int life_remove(struct oci *oci, const char *id, const struct state *s, struct e
 
 	container_init(&c);
 	r = state_container(&oci->engine, s, &c, e);
-	/* without a record of a cgroup there was none */
-	if (r == 0 && c.cgroup_path)
+	if (r == 0)
 		r = engine_delete(&oci->engine, &c, e);
 	if (r == 0)
 		r = state_remove(oci->root, id, e);
