@@ -112,6 +112,23 @@ static int birth_look_early(struct birth *b, struct err *e)
 	return b->look_early ? become_program(b, e) : 0;
 }
 
+/* The rights of the container's process. With no_new_privs the filter comes last. */
+static int birth_confine(struct birth *b, struct err *e)
+{
+	if (b->confined)
+		return 0;
+	if (become_program(b, e) < 0 || become_user(b, e) < 0 || become_filter(b, e) < 0)
+		return -e->code;
+	b->confined = true;
+	return 0;
+}
+
+/* As late as it can be, but for a listener, whom it is up to the create to find. */
+static int birth_confine_early(struct birth *b, struct err *e)
+{
+	return b->filter && b->filter->listener ? birth_confine(b, e) : 0;
+}
+
 /*
  * They are the container's own programs, which may look into us: nothing is
  * left here by now that the container's process shall not have.
@@ -259,10 +276,9 @@ static int (*const birth_container_steps[])(struct birth *b, struct err *e) = {
 	rootfs_seal,
 	become_stdio,
 	birth_look_early,
+	birth_confine_early,
 	birth_wait,
-	become_program,
-	become_user,
-	become_filter,
+	birth_confine,
 	birth_start_hooks,
 	become_exec,
 };
@@ -278,9 +294,7 @@ static int (*const birth_exec_steps[])(struct birth *b, struct err *e) = {
 	birth_terminal,
 	become_stdio,
 	become_cwd,
-	become_program,
-	become_user,
-	become_filter,
+	birth_confine,
 	become_exec,
 };
 

@@ -51,6 +51,7 @@ struct birth {
 		       */
 	int slave; /* of the terminal; -1: none */
 	bool hook_failed; /* of the start */
+	bool confined; /* rights and filter are those of the container's process */
 	bool chdir_later; /* only the user may enter cwd */
 	const char *program; /* what is executed */
 	const char **env; /* with HOME, each name once */

@@ -327,16 +327,21 @@ static int create_clone(struct create *cr, struct err *e)
 	return r < 0 ? err_wrap(e, "container %s", cr->c.id) : 0;
 }
 
-static int create_run_hooks(struct create *cr, struct err *e)
+static struct hooks_state create_state(const struct create *cr)
 {
-	const struct spec *s = cr->args->spec;
-	const struct hooks_state state = {
+	return (struct hooks_state){
 		.id = cr->c.id,
 		.status = "creating",
 		.pid = cr->c.pid,
 		.bundle = cr->c.bundle,
 		.annotations = cr->c.annotations,
 	};
+}
+
+static int create_run_hooks(struct create *cr, struct err *e)
+{
+	const struct spec *s = cr->args->spec;
+	const struct hooks_state state = create_state(cr);
 	const struct hooks_way way = { .cwd = cr->c.bundle };
 
 	if (hooks_run(s->hooks, SPEC_PRESTART, &state, &way, e) < 0 ||
@@ -388,6 +393,14 @@ static int create_born(struct create *cr, const struct sync *m, int *pidfd, stru
 	return sync_send(cr->sync, SYNC_GO, NULL, -1, e);
 }
 
+static int create_notify(struct create *cr, int *fd, struct err *e)
+{
+	const struct hooks_state state = create_state(cr);
+	auto_fd int listener = fd_take(fd);
+
+	return notify_send(cr->c.filter, &state, cr->c.pid, listener, e);
+}
+
 static int create_talk(struct create *cr, struct err *e)
 {
 	int patience = create_patience(cr->args->spec, SPEC_CREATE_CONTAINER);
@@ -418,11 +431,14 @@ static int create_talk(struct create *cr, struct err *e)
 			if (create_born(cr, &m, &fd, e) < 0)
 				return -e->code;
 			break;
+		case SYNC_NOTIFY:
+			if (create_notify(cr, &fd, e) < 0)
+				return -e->code;
+			break;
 		case SYNC_READY:
 			return 0;
 		case SYNC_FAILED_HOOK:
 		case SYNC_GO:
-		case SYNC_NOTIFY:
 		case SYNC_START:
 			return err_set(e, EPROTO, "an unexpected word of a birth");
 		}
@@ -536,12 +552,11 @@ int engine_restore(struct engine *en, const struct engine_create *args, engine_b
 }
 
 /* Until the connection ends, by execve or with the process. */
-static int start_talk(struct container *c, const struct hooks_state *state, struct err *e)
+static int start_talk(struct container *c, struct err *e)
 {
 	for (;;) {
-		auto_fd int fd = -1;
 		struct sync m;
-		int r = sync_recv(c->start, c->patience_ms ?: ENGINE_BIRTH_MS, &m, &fd, e);
+		int r = sync_recv(c->start, c->patience_ms ?: ENGINE_BIRTH_MS, &m, NULL, e);
 
 		if (r <= 0)
 			return r;
@@ -550,17 +565,9 @@ static int start_talk(struct container *c, const struct hooks_state *state, stru
 			c->patience_ms = c->patience_ms ?: -1;
 			continue;
 		}
-		if (m.type == SYNC_NOTIFY && c->filter && c->filter->listener) {
-			if (notify_send(c->filter, state, c->pid, fd, e) == 0)
-				continue;
-			/* nobody will ever answer it */
-			pidfd_send_signal(c->pidfd, SIGKILL, NULL, 0);
-		} else {
-			c->hook_failed = m.type == SYNC_FAILED_HOOK;
-			*e = m.type == SYNC_FAILED || c->hook_failed
-				     ? m.e
-				     : (struct err){ EPROTO, "start" };
-		}
+		c->hook_failed = m.type == SYNC_FAILED_HOOK;
+		*e = m.type == SYNC_FAILED || c->hook_failed ? m.e
+							     : (struct err){ EPROTO, "start" };
 		/* it said its last word: who asks next finds it stopped */
 		poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, ENGINE_EMPTY_MS);
 		return -e->code;
@@ -585,7 +592,7 @@ int engine_start(struct engine *en, struct container *c, struct err *e)
 	if (r == -EPIPE || r == -ECONNRESET)
 		err_set(e, ESRCH, "cannot start a container that has stopped");
 	if (r == 0)
-		r = start_talk(c, &state, e);
+		r = start_talk(c, e);
 	fd_close(&c->start);
 	if (r < 0)
 		return -e->code;

@@ -449,7 +449,7 @@ if [[ $(uname -r) =~ ^[1-4]\. ]]; then
 else
 	like "a listener decides about system calls" "$(run "$notify" 'busybox mkdir /new; echo went on')" "can't create directory '/new': Disk quota exceeded.*went on"
 	is "and gets the process's state once" "$(jq -r '.ociVersion, .fds[0], .metadata, .state.id, .state.status, .state.annotations.a' \
-		"$WORK/notes" | tr '\n' ' ')$(jq '.pid == .state.pid and .pid > 1' "$WORK/notes")" "1.3.0 seccompFd some words inside running b true"
+		"$WORK/notes" | tr '\n' ' ')$(jq '.pid == .state.pid and .pid > 1' "$WORK/notes")" "1.3.0 seccompFd some words inside creating b true"
 	like "without no_new_privs too" "$(run "$notify | .process.noNewPrivileges = false" 'busybox mkdir /new; echo went on')" 'Disk quota exceeded.*went on'
 	for privileges in true false; do
 		like "a startContainer hook is the listener's too, no_new_privs $privileges" \
@@ -459,7 +459,7 @@ else
 	rm "$WORK/notes"
 	bundle n "$notify | .process.args = [\"sleep\", \"1000\"]"
 	oci create --bundle "$WORK/n" n < /dev/null > /dev/null 2>&1
-	ok "before the start it gets nothing" test ! -e "$WORK/notes"
+	is "it is asked from the create on" "$(jq -r .state.status "$WORK/notes") $(oci state n | jq -r .status)" "creating created"
 	ok "another program starts it" oci start n
 	rm "$WORK/notes"
 	like "each exec is the listener's as well" "$(oci exec n busybox mkdir /new 2>&1)" 'Disk quota exceeded'
@@ -467,7 +467,9 @@ else
 	oci delete --force n
 	kill $listener
 	wait $listener 2> /dev/null
-	like "without a listener nothing is run" "$(run "$notify" 'echo ran')" "^berth-oci: connect to linux.seccomp.listenerPath $WORK/listener.sock: Connection refused"
+	like "without a listener none can be made" "$(oci create --bundle "$WORK/n" n 2>&1 < /dev/null)" \
+		"connect to linux.seccomp.listenerPath $WORK/listener.sock: Connection refused"
+	like "nor is anything run" "$(run "$notify" 'echo ran')" "^berth-oci: connect to linux.seccomp.listenerPath $WORK/listener.sock: Connection refused"
 fi
 like "NOTIFY without a listener is refused" "$(run '.linux.seccomp = { defaultAction: "SCMP_ACT_NOTIFY" }' true)" \
 	'linux.seccomp: listenerPath: not absolute'
