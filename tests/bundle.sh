@@ -4,7 +4,9 @@
 #
 #	bundle NAME [JQ-FILTER]   makes $WORK/NAME: a rootfs and a config.json like
 #	                          that of a Kubernetes container, changed by the filter;
-#	                          args and the like are easily set: .process.args = [...]
+#	                          args and the like are easily set: .process.args = [...],
+#	                          and $script in it is the caller's variable
+#	run FILTER SCRIPT         what a container's sh -c SCRIPT prints, or the error
 #	busybox_rootfs DIR        the rootfs alone
 #	busybox_image DIR ARCHIVE an image of it by umoci, copied by skopeo into an
 #	                          archive as berth.test/busybox:1; else image.log says why
@@ -46,7 +48,7 @@ bundle()
 {
 	local dir=$WORK/$1
 	[ -d "$dir/rootfs" ] || busybox_rootfs "$dir/rootfs"
-	jq -n --argjson caps "$CAPS" --slurpfile seccomp "$TOP/tests/data/seccomp.json" \
+	jq -n --arg script "${script-}" --argjson caps "$CAPS" --slurpfile seccomp "$TOP/tests/data/seccomp.json" \
 		--arg cgroup "/test/$1" '{
 		ociVersion: "1.2.0",
 		process: {
@@ -87,4 +89,11 @@ bundle()
 			seccomp: $seccomp[0]
 		}
 	} | '"${2:-.}" > "$dir/config.json"
+}
+
+run()
+{
+	local script=$2
+	bundle inside "$1 | .process.args = [\"sh\", \"-c\", \$script]" || return
+	oci run --bundle "$WORK/inside" inside < /dev/null 2>&1
 }

@@ -10,17 +10,6 @@ requires busybox jq python3
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
-# jq takes the script as a variable
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
-
-# run FILTER SCRIPT: prints what the container's sh -c SCRIPT prints, or the error
-run()
-{
-	local script=$2
-	bundle inside "$1 | .process.args = [\"sh\", \"-c\", \$script]" || return
-	oci run --bundle "$WORK/inside" inside < /dev/null 2>&1
-}
-
 mkdir -p "$root"
 run . true > /dev/null
 snapshot > "$WORK/before"

@@ -10,13 +10,6 @@ requires busybox jq python3
 . "$(dirname "$0")/../sandbox.sh"
 . "$(dirname "$0")/../bundle.sh"
 
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
-run()
-{
-	local script=$2
-	bundle inside "$1 | .process.args = [\"sh\", \"-c\", \$script]" || return
-	oci run --bundle "$WORK/inside" inside 2>&1 < /dev/null
-}
 mkdir -p "$root"
 run . true > /dev/null
 snapshot > "$WORK/before"

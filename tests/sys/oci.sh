@@ -16,20 +16,6 @@ oci()
 	"$BUILD/runtime/berth-oci" --root "$root" "$@"
 }
 
-# inside FILTER SCRIPT: runs it as the container's sh -c, prints what it prints
-inside()
-{
-	bundle inside "$1 | .process.args = [\"sh\", \"-c\", \$script]" || return
-	oci run --bundle "$WORK/inside" inside < /dev/null 2>&1
-}
-# jq takes the script as a variable
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
-run()
-{
-	local script=$2
-	inside "$1" "$2"
-}
-
 mkdir -p "$root"
 run . true > /dev/null
 snapshot > "$WORK/before"

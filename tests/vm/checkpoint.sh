@@ -34,7 +34,6 @@ make()
 	cp "$WORK/$1/config.json" "$image/b/$1/"
 	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
 }
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
 count='i=0; while :; do i=$((i + 1)); echo $i; sleep 1; [ ! -e /vol/stop ] || exit 7; done'
 volume='.mounts += [{ destination: "/vol", type: "bind", source: "/tmp/vol", options: ["rbind"] }] |
 	.linux.resources += { memory: { limit: 33554432 }, pids: { limit: 20 } }'

@@ -24,7 +24,6 @@ make()
 	cp "$WORK/$1/config.json" "$image/b/$1/"
 	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
 }
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
 script='cat /proc/self/attr/current; echo; cat /etc/secret 2>&1'
 make confined '.process.apparmorProfile = "berth-test"'
 make suid '.process.apparmorProfile = "berth-test" | .process.noNewPrivileges = false'

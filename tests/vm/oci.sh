@@ -26,7 +26,6 @@ make()
 	cp "$WORK/$1/config.json" "$image/b/$1/"
 	[ -d "$image/b/rootfs" ] || cp -a "$WORK/$1/rootfs" "$image/b/rootfs"
 }
-eval "$(declare -f bundle | sed 's/jq -n /jq -n --arg script "${script-}" /')"
 limits='.linux.resources += {
 	memory: { limit: 33554432, swap: 41943040, reservation: 16777216 },
 	cpu: { shares: 512, quota: 50000, period: 200000, cpus: "0", mems: "0" },
