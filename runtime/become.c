@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <linux/openat2.h>
@@ -487,7 +488,9 @@ static int become_ids(const struct birth *b, struct err *e)
 {
 	const struct spec_process *p = b->process;
 
-	if (setgroups(p->group_count, p->groups) < 0)
+	/* with the capability it is the user namespace of somebody who may set none */
+	if (setgroups(p->group_count, p->groups) < 0 &&
+	    (errno != EPERM || p->group_count > 0 || !caps_has(CAP_SETGID)))
 		return err_set(e, errno, "set groups");
 	if (setresgid(p->gid, p->gid, p->gid) < 0)
 		return err_set(e, errno, "set group %u", p->gid);

@@ -215,7 +215,13 @@ static int birth_wait(struct birth *b, struct err *e)
 
 static int birth_join_container(struct birth *b, struct err *e)
 {
-	if (setns(b->target, (int)b->target_flags) < 0)
+	int r = setns(b->target, (int)b->target_flags);
+
+	/* root of a user namespace may not even join those of the host that he is in */
+	if (r < 0 && errno == EPERM)
+		r = setns(b->target,
+			  (int)ns_of_others(b->engine->proc, b->target_pid, b->target_flags));
+	if (r < 0)
 		return err_set(e, errno, "join the container's namespaces");
 	if (b->timens >= 0 && setns(b->timens, CLONE_NEWTIME) < 0)
 		return err_set(e, errno, "join the container's time namespace");

@@ -37,6 +37,7 @@ struct birth {
 	int rootfs; /* detached mount, -1: root.path below bundle */
 	int ns[SPEC_NS_COUNT]; /* to be joined, or -1 */
 	int target; /* exec: pidfd of a process of the container, or -1 */
+	pid_t target_pid;
 	unsigned long target_flags; /* exec: which of its namespaces */
 	int root; /* the container's root folder, O_PATH; before an exec has joined it: -1, or where
 		     joining does not lead */

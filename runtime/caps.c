@@ -103,6 +103,14 @@ static int caps_set(const struct spec_caps *caps, struct err *e)
 	return 0;
 }
 
+bool caps_has(int number)
+{
+	struct err ignored = { 0 };
+	struct spec_caps now = { 0 };
+
+	return caps_get(&now, &ignored) == 0 && now.effective >> number & 1;
+}
+
 int caps_bound(const struct spec_caps *caps, struct err *e)
 {
 	for (unsigned int n = 0; n < 64; n++) {

@@ -15,6 +15,8 @@ const char *caps_name(unsigned int number);
 
 /* Drops from the bounding set what is not in it, as the kernel knows it. */
 int caps_bound(const struct spec_caps *caps, struct err *e);
+/* Whether we have it ourselves. */
+bool caps_has(int number);
 /*
  * Raises all of the permitted set again, after a change of user under
  * PR_SET_KEEPCAPS: for what still needs a capability.

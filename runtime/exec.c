@@ -243,6 +243,7 @@ int engine_exec(struct engine *en, const struct container *c, const struct engin
 	b.plain_console = args->plain_console;
 	b.lenient = c->lenient;
 	b.target = target;
+	b.target_pid = c->pid;
 	b.target_flags = EXEC_NAMESPACES | (c->userns ? CLONE_NEWUSER : 0);
 	b.userns = c->userns;
 	b.timens = timens;

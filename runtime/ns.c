@@ -5,10 +5,10 @@
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/fd.h"
@@ -17,17 +17,17 @@
 #include "lib/str.h"
 
 static const struct ns_type {
-	const char *name;
+	const char *name, *file;
 	int flag;
 } ns_types[SPEC_NS_COUNT] = {
-	[SPEC_NS_USER] = { "user", CLONE_NEWUSER },
-	[SPEC_NS_IPC] = { "ipc", CLONE_NEWIPC },
-	[SPEC_NS_UTS] = { "uts", CLONE_NEWUTS },
-	[SPEC_NS_NET] = { "network", CLONE_NEWNET },
-	[SPEC_NS_PID] = { "pid", CLONE_NEWPID },
-	[SPEC_NS_CGROUP] = { "cgroup", CLONE_NEWCGROUP },
-	[SPEC_NS_TIME] = { "time", CLONE_NEWTIME },
-	[SPEC_NS_MOUNT] = { "mount", CLONE_NEWNS },
+	[SPEC_NS_USER] = { "user", "user", CLONE_NEWUSER },
+	[SPEC_NS_IPC] = { "ipc", "ipc", CLONE_NEWIPC },
+	[SPEC_NS_UTS] = { "uts", "uts", CLONE_NEWUTS },
+	[SPEC_NS_NET] = { "network", "net", CLONE_NEWNET },
+	[SPEC_NS_PID] = { "pid", "pid", CLONE_NEWPID },
+	[SPEC_NS_CGROUP] = { "cgroup", "cgroup", CLONE_NEWCGROUP },
+	[SPEC_NS_TIME] = { "time", "time", CLONE_NEWTIME },
+	[SPEC_NS_MOUNT] = { "mount", "mnt", CLONE_NEWNS },
 };
 
 void ns_close(int fds[SPEC_NS_COUNT])
@@ -114,16 +114,49 @@ int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struc
 	return 0;
 }
 
+bool ns_only_map(int proc, const char *file, struct spec_map *ret)
+{
+	auto_free char *path = mem_printf("self/%s", file);
+	struct err ignored = { 0 };
+	uint32_t numbers[3];
+	char text[64];
+	char *rest;
+
+	/* three numbers with blanks before each: user_namespaces(7) */
+	if (path_read_line(proc, path, text, sizeof(text), &ignored) < 0)
+		return false;
+	rest = text + strspn(text, " ");
+	for (int i = 0; i < 3; i++) {
+		if (!rest || str_to_u32(str_field(&rest, " "), &numbers[i]) < 0)
+			return false;
+		if (rest)
+			rest += strspn(rest, " ");
+	}
+	*ret = (struct spec_map){ numbers[0], numbers[1], numbers[2] };
+	return !rest;
+}
+
 bool ns_in_user(int proc)
 {
-	struct err ignored = { 0 };
-	unsigned int inside, outside, size;
-	char line[64];
+	struct spec_map all;
 
-	/* the first one maps every id to itself: user_namespaces(7) */
-	return path_read_line(proc, "self/uid_map", line, sizeof(line), &ignored) == 0 &&
-	       (sscanf(line, "%u %u %u", &inside, &outside, &size) != 3 || inside || outside ||
-		size != UINT32_MAX);
+	/* the first one maps every id to itself */
+	return !ns_only_map(proc, "uid_map", &all) || all.inside || all.outside ||
+	       all.size != UINT32_MAX;
+}
+
+unsigned long ns_of_others(int proc, pid_t pid, unsigned long flags)
+{
+	for (int i = 0; i < SPEC_NS_COUNT; i++) {
+		auto_free char *ours = mem_printf("self/ns/%s", ns_types[i].file);
+		auto_free char *theirs = mem_printf("%d/ns/%s", pid, ns_types[i].file);
+		struct stat a, b;
+
+		if (fstatat(proc, ours, &a, 0) == 0 && fstatat(proc, theirs, &b, 0) == 0 &&
+		    a.st_ino == b.st_ino)
+			flags &= ~(unsigned long)ns_types[i].flag;
+	}
+	return flags;
 }
 
 int ns_time_offsets(const struct spec *s, int self, struct err *e)

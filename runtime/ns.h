@@ -24,8 +24,14 @@ int ns_join_user(int ns, struct err *e);
 int ns_write_maps(int proc, pid_t pid, const struct spec_maps *uids, const struct spec_maps *gids,
 		  struct err *e);
 
+/* The only row of our uid_map or gid_map, file; false: there are more. proc: procfs. */
+bool ns_only_map(int proc, const char *file, struct spec_map *ret);
+
 /* Whether we are root of a user namespace only; proc: the host's procfs. */
 bool ns_in_user(int proc);
+
+/* Of these clone flags those whose namespace is another one than ours. */
+unsigned long ns_of_others(int proc, pid_t pid, unsigned long flags);
 
 /* Makes a time namespace with its offsets; execve enters it. self: /proc/self. */
 int ns_time_offsets(const struct spec *s, int self, struct err *e);

@@ -21,6 +21,7 @@
 #include "lib/str.h"
 #include "lib/verb.h"
 #include "runtime/options.h"
+#include "runtime/rootless.h"
 
 static const struct verb oci_verbs[] = {
 	{ "create", "[OPTIONS] ID", 0, -1, oci_verb_create, "make a container, do not start it" },
@@ -184,6 +185,10 @@ static int oci_globals(struct oci *oci, int *argc, char ***argv, bool *done, str
 
 	if (options_parse_first(rows, sizeof(rows) / sizeof(rows[0]), argc, argv, e) < 0)
 		return -e->code;
+	if (!oci->root_path)
+		oci->root_path = oci->own_root = rootless_root();
+	if (!oci->root_path)
+		oci->root_path = "/run/berth-oci";
 	if (systemd || !str_eq(manager, "cgroupfs"))
 		return err_set(e, ENOTSUP, "cgroups are made in cgroupfs only, not by systemd");
 	if (!str_eq(oci->log_format, "json") && !str_eq(oci->log_format, "text"))
@@ -208,7 +213,6 @@ int main(int argc, char **argv)
 {
 	struct oci oci = {
 		.argv = argv,
-		.root_path = "/run/berth-oci",
 		.log_format = "text",
 		.missing = "error",
 		.root = -1,
@@ -241,5 +245,6 @@ int main(int argc, char **argv)
 	}
 	fd_close(&oci.root);
 	engine_done(&oci.engine);
+	free(oci.own_root);
 	return r;
 }

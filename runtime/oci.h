@@ -12,6 +12,7 @@
 struct oci {
 	char **argv; /* as the program was called */
 	const char *root_path;
+	char *own_root; /* owned: what it is when the caller is not root */
 	const char *log_path; /* NULL: all goes to stderr */
 	const char *log_format; /* "text" or "json" */
 	const char

@@ -16,6 +16,7 @@
 #include "runtime/caps.h"
 #include "runtime/oci.h"
 #include "runtime/options.h"
+#include "runtime/rootless.h"
 
 struct exec_verb {
 	struct oci *oci;
@@ -249,6 +250,20 @@ static int exec_go(struct exec_verb *x, struct err *e)
 	return r;
 }
 
+/* The rights over the container are those of its user namespace. */
+static int exec_enter(const struct exec_verb *x, struct err *e)
+{
+	auto_fd int root = open(x->oci->root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_state s = { .dir = -1 };
+
+	if (root < 0)
+		return err_set(e, errno, "open %s", x->oci->root_path);
+	if (state_load(root, x->id, &s, e) < 0)
+		return -e->code;
+	return s.pid > 0 ? rootless_join(s.pid, x->oci->argv, e)
+			 : err_set(e, ESRCH, "container not running");
+}
+
 int oci_verb_exec(void *ctx, int argc, char **argv, struct err *e)
 {
 	struct exec_verb x = { .oci = ctx };
@@ -257,6 +272,8 @@ int oci_verb_exec(void *ctx, int argc, char **argv, struct err *e)
 	state_init(&x.state);
 	container_init(&x.c);
 	r = exec_options(&x, argc, argv, e);
+	if (r == 0 && rootless())
+		r = exec_enter(&x, e);
 	if (r == 0)
 		r = engine_protect(x.oci->argv, e);
 	if (r == 0)

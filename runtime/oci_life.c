@@ -22,6 +22,7 @@
 #include "runtime/oci.h"
 #include "runtime/oci_life.h"
 #include "runtime/options.h"
+#include "runtime/rootless.h"
 #include "runtime/spec.h"
 
 #define LIFE_FDS_MAX 1024 /* of either kind */
@@ -104,17 +105,22 @@ static int life_options(struct life *l, int argc, char **argv, struct err *e)
 	return 0;
 }
 
+static char *life_config(const struct life *l)
+{
+	return l->config ? mem_strdup(l->config) : mem_printf("%s/config.json", l->bundle);
+}
+
 /* config.json is read once; what is kept for later verbs is what was read. */
 static int life_load(struct life *l, char **ret_text, size_t *ret_len, struct err *e)
 {
-	auto_free char *path =
-		l->config ? mem_strdup(l->config) : mem_printf("%s/config.json", l->bundle);
+	auto_free char *path = life_config(l);
 
 	if (path_read(AT_FDCWD, path, SPEC_TEXT_MAX, ret_text, ret_len, e) < 0 ||
 	    spec_parse(*ret_text, *ret_len, &l->spec, e) < 0)
 		return -e->code;
 	if (!l->spec.has_process)
 		return err_set(e, EINVAL, "config.json: process: missing");
+	rootless_settle(&l->spec);
 	life_listen_env(l);
 	if (l->spec.process.terminal && l->detach && !l->console_socket)
 		return err_set(e, EINVAL,
@@ -256,16 +262,34 @@ int life_create(struct life *l, bool listen, struct err *e)
 	return r;
 }
 
+/* config.json by itself, for who has to know whose root he may become. */
+static int life_enter(const struct life *l, struct err *e)
+{
+	auto_spec spec = { 0 };
+	auto_free char *path = life_config(l);
+	auto_free char *text = NULL;
+	size_t len;
+
+	if (path_read(AT_FDCWD, path, SPEC_TEXT_MAX, &text, &len, e) < 0 ||
+	    spec_parse(text, len, &spec, e) < 0)
+		return -e->code;
+	return rootless_enter(&spec, l->oci->argv, e);
+}
+
+static int life_begin(struct life *l, int argc, char **argv, struct err *e)
+{
+	state_init(&l->state);
+	container_init(&l->c);
+	if (life_options(l, argc, argv, e) < 0 || (rootless() && life_enter(l, e) < 0))
+		return -e->code;
+	return engine_protect(l->oci->argv, e);
+}
+
 int oci_verb_create(void *ctx, int argc, char **argv, struct err *e)
 {
 	struct life l = { .oci = ctx, .bundle = ".", .detach = true };
-	int r;
+	int r = life_begin(&l, argc, argv, e);
 
-	state_init(&l.state);
-	container_init(&l.c);
-	r = life_options(&l, argc, argv, e);
-	if (r == 0)
-		r = engine_protect(l.oci->argv, e);
 	if (r == 0)
 		r = life_create(&l, true, e);
 	life_done(&l);
@@ -276,13 +300,8 @@ int oci_verb_run(void *ctx, int argc, char **argv, struct err *e)
 {
 	struct life l = { .oci = ctx, .bundle = "." };
 	int status = 0;
-	int r;
+	int r = life_begin(&l, argc, argv, e);
 
-	state_init(&l.state);
-	container_init(&l.c);
-	r = life_options(&l, argc, argv, e);
-	if (r == 0)
-		r = engine_protect(l.oci->argv, e);
 	if (r == 0)
 		r = life_create(&l, false, e);
 	if (r == 0) {

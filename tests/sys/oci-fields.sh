@@ -30,6 +30,9 @@ like "and so are its startContainer hooks, with no more rights" \
 	"$(run "$userns | .hooks.startContainer = [{ path: \"/bin/sh\", args: [\"sh\", \"-c\", \"{ id; grep Cap.nd /proc/self/status; } > /hooked\"] }]" \
 		'cat /hooked')" $'^uid=0.*CapBnd:\t00000000a80425fb$'
 is "which are the host's by its mapping" "$(stat -c '%u %g' "$WORK/inside/rootfs/made")" "200000 300000"
+is "one that maps every id to itself is another all the same" \
+	"$(run '.linux.namespaces += [{ type: "user" }] | .linux.uidMappings = [{ containerID: 0, hostID: 0, size: 4294967295 }] |
+		.linux.gidMappings = .linux.uidMappings' 'readlink /proc/self/ns/user' | grep -c "$(readlink /proc/self/ns/user)")" 0
 is "the user and its groups are of the namespace" \
 	"$(run "$userns | .process.user = { uid: 1000, gid: 7, additionalGids: [8] }" 'id -u; id -G')" \
 	"$(printf '1000\n7 8')"
