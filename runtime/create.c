@@ -162,8 +162,8 @@ static void create_describe(struct create *cr)
 	cr->c.lenient = cr->args->missing_controllers_warn;
 	cr->c.userns = s->ns[SPEC_NS_USER].given;
 	cr->c.timens = s->ns[SPEC_NS_TIME].given;
-	cr->c.shared_pids = !s->ns[SPEC_NS_PID].given || s->ns[SPEC_NS_PID].path;
-	cr->c.shared_mounts = mntns_is_shared(s);
+	cr->c.shared_pids = spec_shares(s, SPEC_NS_PID);
+	cr->c.shared_mounts = spec_shares(s, SPEC_NS_MOUNT);
 	rdt_plan(&s->rdt, cr->args->id, &cr->c.rdt);
 	cr->c.common = s->common;
 }

@@ -124,8 +124,10 @@ static int dev_node(struct birth *b, int at, const char *name, size_t i, struct 
 		if (errno == EEXIST)
 			return dev_check(at, name, d, e);
 		/* as root of a user namespace we make none either */
-		if (errno != EPERM || dev_open_one(d, &host, e) < 0)
+		if (errno != EPERM)
 			return err_set(e, errno, "make device %s", d->path);
+		if (dev_open_one(d, &host, e) < 0)
+			return -e->code;
 		return dev_bind(at, name, d, &host, e);
 	}
 	if ((d->uid || d->gid) && fchownat(at, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)

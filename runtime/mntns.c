@@ -16,11 +16,6 @@
 #define STATX_MNT_ID_UNIQUE 0x4000u
 #endif
 
-bool mntns_is_shared(const struct spec *s)
-{
-	return !s->ns[SPEC_NS_MOUNT].given || s->ns[SPEC_NS_MOUNT].path;
-}
-
 /* Opens the folder and tells on which mount it is, and whether it is the root of that. */
 static int mntns_look(const char *rootfs, int *ret_fd, struct statx *ret, struct err *e)
 {

@@ -6,14 +6,10 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
 #include "runtime/spec.h"
-
-/* Whether the container has no mount namespace to itself. */
-bool mntns_is_shared(const struct spec *s);
 
 /*
  * Before anything is mounted: the id of the mount that rootfs, a path, lies on

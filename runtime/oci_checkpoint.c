@@ -17,7 +17,6 @@
 #include "lib/path.h"
 #include "lib/str.h"
 #include "runtime/criu.h"
-#include "runtime/mntns.h"
 #include "runtime/oci.h"
 #include "runtime/oci_life.h"
 #include "runtime/options.h"
@@ -210,7 +209,7 @@ static int checkpoint_dump(const struct checkpoint *c, const struct state *s, st
 		return -e->code;
 	if (!s->cgroup_path)
 		return err_set(e, ENOTSUP, "checkpoint of a container without a cgroup");
-	if (mntns_is_shared(&spec))
+	if (spec_shares(&spec, SPEC_NS_MOUNT))
 		return err_set(e, ENOTSUP, "checkpoint of a container without a mount namespace");
 	if (spec.process.terminal)
 		return err_set(e, ENOTSUP, "checkpoint of a container with a terminal");

@@ -143,8 +143,8 @@ static int life_record(struct life *l, const char *text, size_t len, struct err 
 	s->bundle = mem_strdup(l->bundle);
 	s->rootfs = life_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->oci->engine, &l->spec, l->id);
-	s->shared_pids = !l->spec.ns[SPEC_NS_PID].given || l->spec.ns[SPEC_NS_PID].path;
-	s->shared_mounts = mntns_is_shared(&l->spec);
+	s->shared_pids = spec_shares(&l->spec, SPEC_NS_PID);
+	s->shared_mounts = spec_shares(&l->spec, SPEC_NS_MOUNT);
 	rdt_plan(&l->spec.rdt, l->id, &s->rdt);
 	if (mntns_under(&l->spec, s->rootfs, &s->under, e) < 0 || state_write(s, e) < 0 ||
 	    path_create(s->dir, "config.json", text, len, 0600, e) < 0)

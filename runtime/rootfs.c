@@ -16,7 +16,6 @@
 #include "lib/mnt.h"
 #include "lib/path.h"
 #include "lib/str.h"
-#include "runtime/mntns.h"
 
 #define ROOTFS_LINKS_MAX 32
 #define ROOTFS_NESTED_MAX 8 /* folders behind links that lead nowhere, each 12 KiB of stack */
@@ -42,7 +41,7 @@ int rootfs_attach(struct birth *b, struct err *e)
 {
 	auto_fd int place = -1;
 	auto_fd int copy = -1;
-	bool shared = mntns_is_shared(b->spec);
+	bool shared = spec_shares(b->spec, SPEC_NS_MOUNT);
 
 	if (!shared && rootfs_cut_off(b->spec, e) < 0)
 		return -e->code;
@@ -246,7 +245,7 @@ int rootfs_pivot(struct birth *b, struct err *e)
 {
 	if (fchdir(b->root) < 0)
 		return err_set(e, errno, "enter the rootfs");
-	if (mntns_is_shared(b->spec)) {
+	if (spec_shares(b->spec, SPEC_NS_MOUNT)) {
 		/* the others that live there keep their root */
 		if (chroot(".") < 0)
 			return err_set(e, errno, "change root to the rootfs");

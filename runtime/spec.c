@@ -71,6 +71,11 @@ static int spec_version_check(const char *version, struct err *e)
 	return 0;
 }
 
+bool spec_shares(const struct spec *s, enum spec_ns ns)
+{
+	return !s->ns[ns].given || s->ns[ns].path;
+}
+
 bool spec_has_idmaps(const struct spec *s)
 {
 	for (size_t i = 0; i < s->mount_count; i++) {

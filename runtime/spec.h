@@ -224,6 +224,8 @@ int spec_parse(const char *text, size_t len, struct spec *ret, struct err *e);
 void spec_done(struct spec *s);
 /* Whether a mount asks for other owners than its source has. */
 bool spec_has_idmaps(const struct spec *s);
+/* Whether the container gets no new namespace of this kind: others are in it too. */
+bool spec_shares(const struct spec *s, enum spec_ns ns);
 #define auto_spec __attribute__((cleanup(spec_done))) struct spec
 
 /* A process object alone: of an exec. */

@@ -4,7 +4,6 @@
 #include <sys/personality.h>
 
 #include "lib/str.h"
-#include "runtime/mntns.h"
 #include "runtime/spec.h"
 #include "runtime/spec_int.h"
 #include "runtime/sysctl.h"
@@ -133,7 +132,7 @@ static int spec_namespaces_check(struct spec *s, struct err *e)
 		*ns = (struct spec_namespace){ true, row->path };
 	}
 	/* who is root there only may not mount in a namespace of the host's root */
-	if (s->ns[SPEC_NS_USER].given && mntns_is_shared(s))
+	if (s->ns[SPEC_NS_USER].given && spec_shares(s, SPEC_NS_MOUNT))
 		return err_set(e, EINVAL,
 			       "namespaces: a user namespace needs a new mount namespace");
 	return 0;
