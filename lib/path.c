@@ -218,6 +218,11 @@ int path_write(int dirfd, const char *path, const char *text, struct err *e)
 	return 0;
 }
 
+char *path_join(const char *folder, const char *path)
+{
+	return path[0] == '/' ? mem_strdup(path) : mem_printf("%s/%s", folder, path);
+}
+
 static int path_fill(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		     enum path_sync sync, struct err *e)
 {

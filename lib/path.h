@@ -44,6 +44,9 @@ int path_snapshot(const char *path, size_t max, int *ret_fd, struct err *e);
 /* Reads a small file into a caller's buffer, NUL-terminated, one trailing newline dropped. */
 int path_read_line(int dirfd, const char *path, char *buf, size_t size, struct err *e);
 
+/* The path as seen from folder, itself when it is absolute; the caller frees. */
+char *path_join(const char *folder, const char *path);
+
 /* One write(2) of text to an existing file: cgroup, proc and sysfs files. */
 int path_write(int dirfd, const char *path, const char *text, struct err *e);
 

@@ -19,6 +19,7 @@
 #include "lib/json_out.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/path.h"
 #include "lib/spawn.h"
 #include "lib/str.h"
 #include "runtime/birth.h"
@@ -138,15 +139,13 @@ static char *create_annotations(const struct spec *s)
 static int create_under(struct create *cr, struct err *e)
 {
 	const struct engine_create *a = cr->args;
-	const char *root = a->spec->root_path;
 
 	if (!cr->c.shared_mounts)
 		return 0;
 	if (a->rootfs >= 0)
 		cr->c.rootfs = mem_strdup(a->bundle);
 	else
-		cr->c.rootfs =
-			root[0] == '/' ? mem_strdup(root) : mem_printf("%s/%s", a->bundle, root);
+		cr->c.rootfs = path_join(a->bundle, a->spec->root_path);
 	return mntns_under(a->spec, cr->c.rootfs, &cr->c.under, e);
 }
 

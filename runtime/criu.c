@@ -104,7 +104,7 @@ static int criu_targets(const struct criu *c, struct err *e)
 			covered = criu_below(m->destination, c->spec->mounts[j].destination);
 		if (covered)
 			continue;
-		source = m->bind ? life_join(c->bundle, m->source) : NULL;
+		source = m->bind ? path_join(c->bundle, m->source) : NULL;
 		folder = !source || stat(source, &st) < 0 || S_ISDIR(st.st_mode);
 		if (rootfs_target(root, m->destination, folder, &fd, e) < 0)
 			return -e->code;
@@ -119,7 +119,7 @@ static int criu_sources(const struct criu *c, struct err *e)
 		return err_set(e, errno, "bind /dev/null for criu");
 	for (size_t i = 0; i < c->spec->mount_count; i++) {
 		const struct spec_mount *m = &c->spec->mounts[i];
-		auto_free char *source = m->bind ? life_join(c->bundle, m->source) : NULL;
+		auto_free char *source = m->bind ? path_join(c->bundle, m->source) : NULL;
 
 		if (source && mount(source, source, NULL, MS_BIND | MS_REC, NULL) < 0)
 			return err_set(e, errno, "bind %s for criu", source);

@@ -298,7 +298,7 @@ static void restore_mounts(struct criu *criu, const struct spec *spec, const cha
 {
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
-		auto_free char *source = m->bind ? life_join(bundle, m->source) : NULL;
+		auto_free char *source = m->bind ? path_join(bundle, m->source) : NULL;
 
 		if (source)
 			criu_add(criu, "--external=mnt[%s]:%s", m->destination, source);

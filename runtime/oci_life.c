@@ -131,17 +131,12 @@ static int life_load(struct life *l, char **ret_text, size_t *ret_len, struct er
 	return 0;
 }
 
-char *life_join(const char *folder, const char *path)
-{
-	return path[0] == '/' ? mem_strdup(path) : mem_printf("%s/%s", folder, path);
-}
-
 static int life_record(struct life *l, const char *text, size_t len, struct err *e)
 {
 	struct state *s = &l->state;
 
 	s->bundle = mem_strdup(l->bundle);
-	s->rootfs = life_join(l->bundle, l->spec.root_path);
+	s->rootfs = path_join(l->bundle, l->spec.root_path);
 	s->cgroup_path = engine_cgroup_path(&l->oci->engine, &l->spec, l->id);
 	s->shared_pids = spec_shares(&l->spec, SPEC_NS_PID);
 	s->shared_mounts = spec_shares(&l->spec, SPEC_NS_MOUNT);

@@ -29,8 +29,6 @@ struct life {
  * After a failure nothing is left.
  */
 int life_create(struct life *l, bool listen, struct err *e);
-/* A path of the bundle, which may be absolute; the caller frees it. */
-char *life_join(const char *folder, const char *path);
 /* Kills what runs, and removes the container and its record. */
 int life_remove(struct oci *oci, const char *id, const struct state *s, struct err *e);
 /* Takes a container back that was made. */
